@@ -1,0 +1,56 @@
+# Two commands do everything on a fresh machine with Python 3.11: make train, make test.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+UV := $(BIN)/uv
+export MLFLOW_DISABLE_TELEMETRY = true
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test test-slow lint format lock ui repro corpus-figures clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+# An environment is current when its stamp is newer than the lock it came from.
+.venv/.main: requirements/main.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements/uv.txt
+	$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/main.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/.dev: .venv/.main requirements/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt
+	touch $@
+
+setup: .venv/.main ## Make .venv with everything the main job needs
+
+train: setup ## Train, test, export and log the default classifier on the corpus in the repository
+	$(BIN)/python -m pipeline.train
+
+test: .venv/.dev ## Run the test suite
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: .venv/.dev ## Run the slow tests: servers, browser, end to end
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/.dev ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.dev ## Put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/.main ## Pin all dependencies anew, with hashes and without an index host
+	$(UV) pip compile -q pyproject.toml $(COMPILE) -o requirements/main.txt
+	$(UV) pip compile -q pyproject.toml --extra test --extra lint --extra encoder -c requirements/main.txt $(COMPILE) -o requirements/dev.txt
+	$(UV) pip compile -q requirements/uv.in $(COMPILE) -o requirements/uv.txt
+COMPILE := --generate-hashes --no-emit-index-url --universal --no-header
+
+ui: setup ## Open MLflow on what was logged
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+
+clean: ## Remove what the stages wrote, not the environment
+	rm -rf data/interim models reports outputs mlartifacts mlflow.db

@@ -1,0 +1,240 @@
+"""The bundle: a trained classifier as a folder, and all that knows its format.
+
+The folder is an MLflow model directory, yet loads without MLflow: `load(folder).label(texts)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.files import atomic
+from pipeline.models.decision import Decision
+from pipeline.models.portable import assemble, dismantle
+from pipeline.models.tokens import as_texts
+from pipeline.schema import InputError, LabelSet
+
+FORMAT = 1
+STRUCTURE, WEIGHTS, MANIFEST = "model.json", "weights.safetensors", "manifest.json"
+# What scoring needs of this package, copied into the bundle so that it loads where it is not installed.
+CODE = ("__init__.py", "schema.py", "files.py", "bundle.py", "models")
+REQUIREMENTS = ("numpy", "scipy", "pyarrow", "scikit-learn", "safetensors", "pandas")
+EXAMPLE = ["The ministry denied that it had leaked the list.", "Prices rose 3 percent in May.", ""]
+
+
+@dataclass(slots=True)
+class Bundle:
+    """A trained classifier with its decision layer.
+
+    Attributes
+    ----------
+    scorer : object
+        `decision_function(texts)` gives scores of shape (n_texts, n_labels).
+    decision : Decision
+    labels : LabelSet
+    card : dict
+        What was trained on what, how well it does, and what it is not for.
+    requirements : tuple of str
+        Packages that scoring needs besides the usual ones.
+    """
+
+    scorer: Any
+    decision: Decision
+    labels: LabelSet
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def probabilities(self, texts: Sequence[str] | Any) -> NDArray[np.float64]:
+        """Return calibrated probabilities of shape (n_texts, n_labels).
+
+        Parameters
+        ----------
+        texts : list of str, pandas or Arrow column, or table with a column `text`
+            Nulls count as empty.
+        """
+        rows = as_texts(texts)
+        if not rows:
+            return np.zeros((0, len(self.labels.names)))
+        return self.decision.probabilities(self.scorer.decision_function(rows))
+
+    def label(self, texts: Sequence[str] | Any) -> list[list[str]]:
+        """Return the names of the labels of each text."""
+        return self.names(self.decision.labels(self.probabilities(texts)))
+
+    def names(self, given: NDArray[np.int8]) -> list[list[str]]:
+        """Return rows of 0/1 labels as lists of names."""
+        rows: list[list[str]] = [[] for _ in given]
+        for row, column in zip(*np.nonzero(given), strict=True):
+            rows[row].append(self.labels.names[column])
+        return rows
+
+
+def save(bundle: Bundle, folder: str | Path) -> None:
+    """Write a bundle; the folder appears whole or not at all."""
+    from safetensors.numpy import save_file
+
+    model, arrays = dismantle(bundle.scorer)
+    decision, more = dismantle(bundle.decision, "decision")
+    structure = {
+        "format": FORMAT,
+        "task": bundle.labels.task,
+        "labels": list(bundle.labels.names),
+        "definitions": bundle.labels.definitions,
+        "model": model,
+        "decision": decision,
+        "card": bundle.card,
+    }
+    with atomic(folder) as temporary:
+        temporary.mkdir()
+        _write(temporary / STRUCTURE, structure)
+        save_file(arrays | more, temporary / WEIGHTS)
+        _write_code(temporary / "code" / "pipeline")
+        _write_mlflow(temporary, bundle)
+        files = sorted(p for p in temporary.rglob("*") if p.is_file())
+        digests = {p.relative_to(temporary).as_posix(): _sha256(p) for p in files}
+        _write(temporary / MANIFEST, {"format": FORMAT, "sha256": digests})
+
+
+def load(folder: str | Path) -> Bundle:
+    """Read a bundle after checking every file against its manifest.
+
+    Raises
+    ------
+    InputError
+        Where the folder is no bundle, is of a later format, or a file was changed, added or lost.
+    """
+    from safetensors.numpy import load_file
+
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise InputError(
+            f"{folder}: no trained model here ({MANIFEST} is missing); run python -m pipeline.train first"
+        )
+    verify(folder)
+    structure = _read(folder / STRUCTURE)
+    if structure["format"] > FORMAT:
+        raise InputError(
+            f"{folder}: bundle of format {structure['format']}, this version reads {FORMAT}; upgrade"
+        )
+    arrays = load_file(folder / WEIGHTS)
+    try:
+        scorer = assemble(structure["model"], arrays)
+        decision = assemble(structure["decision"], arrays, "decision")
+    except InputError as error:
+        raise InputError(f"{folder / STRUCTURE}: {error}") from None
+    labels = LabelSet(tuple(structure["labels"]), structure["definitions"], structure["task"])
+    return Bundle(scorer, decision, labels, structure["card"])
+
+
+def verify(folder: Path) -> None:
+    """Raise InputError unless the files are exactly those of the manifest."""
+    wanted = _read(folder / MANIFEST)["sha256"]
+    extra = {"registered_model_meta"}  # MLflow adds it to what it downloads
+    found = {
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*")
+        if p.is_file() and "__pycache__" not in p.parts
+    }
+    for name in sorted(found - set(wanted) - {MANIFEST} - extra):
+        raise InputError(
+            f"{folder / name}: not in the bundle's manifest; remove it or export the bundle anew"
+        )
+    for name, digest in wanted.items():
+        if name not in found:
+            raise InputError(f"{folder / name}: listed in the bundle's manifest but missing; export it anew")
+        if _sha256(folder / name) != digest:
+            raise InputError(f"{folder / name}: changed since the bundle was written; export it anew")
+
+
+def _load_pyfunc(folder: str) -> Any:
+    """Give MLflow its model; the name is MLflow's."""
+    return _Pyfunc(load(folder))
+
+
+class _Pyfunc:
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+        """Return a DataFrame of `labels` and one probability column per label, a row per row."""
+        import pandas as pd
+
+        probabilities = self.bundle.probabilities(model_input)
+        frame = pd.DataFrame(probabilities, columns=list(self.bundle.labels.names))
+        frame.insert(0, "labels", self.bundle.names(self.bundle.decision.labels(probabilities)))
+        return frame
+
+
+def _write_code(folder: Path) -> None:
+    source = Path(__file__).parent
+    folder.mkdir(parents=True)
+    for name in CODE:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source / name, folder / name)
+
+
+def _write_mlflow(folder: Path, bundle: Bundle) -> None:
+    """Write what makes the folder an MLflow model: description, signature, example, requirements."""
+    from importlib.metadata import version
+    from platform import python_version
+
+    pins = [
+        f"{name}=={version(name)}" for name in (*REQUIREMENTS, *getattr(bundle.scorer, "requirements", ()))
+    ]
+    (folder / "requirements.txt").write_text("\n".join(pins) + "\n")
+    (folder / "python_env.yaml").write_text(
+        f"python: {python_version()}\nbuild_dependencies:\n- pip\ndependencies:\n- -r requirements.txt\n"
+    )
+    _write(
+        folder / "input_example.json",
+        {"dataframe_split": {"columns": ["text"], "data": [[t] for t in EXAMPLE]}},
+    )
+    outputs = [
+        {"type": "array", "items": {"type": "string"}, "name": "labels", "required": True},
+        *({"type": "double", "name": name, "required": True} for name in bundle.labels.names),
+    ]
+    mlmodel = {
+        "flavors": {
+            "python_function": {
+                "loader_module": "pipeline.bundle",
+                "code": "code",
+                "env": {"virtualenv": "python_env.yaml"},
+                "python_version": python_version(),
+            }
+        },
+        "signature": {
+            "inputs": json.dumps([{"type": "string", "name": "text", "required": True}]),
+            "outputs": json.dumps(outputs),
+            "params": None,
+        },
+        "saved_input_example_info": {
+            "artifact_path": "input_example.json",
+            "type": "dataframe",
+            "pandas_orient": "split",
+        },
+    }
+    _write(folder / "MLmodel", mlmodel)  # JSON is YAML
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); export the bundle anew") from None
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,208 @@
+"""Folds that keep articles and near-duplicates together and labels in proportion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from pipeline.models.tokens import words
+from pipeline.schema import ConfigError
+
+Ints = NDArray[np.int64]
+Labels = NDArray[np.int8]
+SHINGLE = 3
+COMMON = 50
+TEST, LEFT_OUT = -1, -2
+
+
+def near_duplicates(texts: Sequence[str], threshold: float = 0.7) -> Ints:
+    """Return pairs of rows whose sets of three-word shingles overlap by `threshold` (Jaccard).
+
+    Texts of fewer than three words pair when all their words are the same.
+
+    Returns
+    -------
+    ndarray of shape (n_pairs, 2)
+        Row numbers, the smaller first.
+
+    Notes
+    -----
+    Broder, A. (1997). On the resemblance and containment of documents. Overlaps are counted
+    exactly by a sparse product; shingles in more than 50 texts are left out of it (and of the
+    sizes), so that the product stays sparse.
+    """
+    shingles = _shingles(texts)
+    df = np.asarray(shingles.sum(axis=0)).ravel()
+    shingles = shingles[:, (df > 1) & (df <= COMMON)]
+    sizes = np.diff(_shingles(texts).indptr)
+    shared = sparse.triu(shingles @ shingles.T, k=1).tocoo()
+    union = sizes[shared.row] + sizes[shared.col] - shared.data
+    near = shared.data >= threshold * union
+    return np.column_stack([shared.row[near], shared.col[near]]).astype(np.int64)
+
+
+def merge_groups(groups: Sequence[object], pairs: Ints) -> Ints:
+    """Return group numbers in which the groups of paired rows are one."""
+    _, ids = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    n = int(ids.max(initial=-1)) + 1
+    links = sparse.coo_matrix((np.ones(len(pairs)), (ids[pairs[:, 0]], ids[pairs[:, 1]])), shape=(n, n))
+    _, component = connected_components(links, directed=False)
+    return component[ids].astype(np.int64)
+
+
+def grouped_folds(y: Labels, groups: Ints, n_folds: int, *, seed: int) -> Ints:
+    """Return the fold of each row: no group in two folds, labels and their combinations in proportion.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows, n_labels)
+    groups : ndarray of shape (n_rows,)
+    n_folds : int
+    seed : int
+        Breaks ties between groups of equal make-up.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+
+    Notes
+    -----
+    Greedy, as in `sklearn.model_selection.StratifiedGroupKFold`, over several labels: the groups
+    with the most uneven counts are placed first, each in the fold that then differs least from the
+    others, in units of each column's total. Columns are the labels, the label combinations
+    (Sechidis et al. 2011), rows without a label, and rows.
+    """
+    _, combination = np.unique(y, axis=0, return_inverse=True)
+    columns = np.hstack([y, np.eye(combination.max() + 1, dtype=np.int8)[combination.ravel()]])
+    columns = np.hstack([columns, np.ones((len(y), 1), np.int8)]).astype(np.float64)
+    _, ids = np.unique(groups, return_inverse=True)
+    counts = np.zeros((ids.max() + 1, columns.shape[1]))
+    np.add.at(counts, ids, columns)
+    if len(counts) < n_folds:
+        raise ValueError(f"{n_folds} folds need as many articles, got {len(counts)}")
+    counts /= columns.sum(axis=0)
+    shuffled = np.random.default_rng(seed).permutation(len(counts))
+    order = shuffled[np.argsort(-counts[shuffled].std(axis=1), kind="stable")]
+    load = np.zeros((n_folds, columns.shape[1]))
+    fold_of = np.zeros(len(counts), np.int64)
+    for group in order:
+        # Adding c to fold f changes the squared deviation by 2 c (load_f - mean) + const.
+        fold = int(np.argmin((load * counts[group]).sum(axis=1)))
+        load[fold] += counts[group]
+        fold_of[group] = fold
+    return fold_of[ids]
+
+
+@dataclass(slots=True)
+class Split:
+    """Which rows train, in which fold, and which test.
+
+    Attributes
+    ----------
+    folds : ndarray of shape (n_rows,)
+        Fold of a training row, `TEST` for a test row, `LEFT_OUT` for a training row that a test row
+        nearly repeats.
+    """
+
+    folds: Ints
+
+    @property
+    def train(self) -> Ints:
+        """Row numbers to train on."""
+        return np.flatnonzero(self.folds >= 0)
+
+    @property
+    def test(self) -> Ints:
+        """Row numbers to test on."""
+        return np.flatnonzero(self.folds == TEST)
+
+    @property
+    def left_out(self) -> Ints:
+        """Row numbers of neither."""
+        return np.flatnonzero(self.folds == LEFT_OUT)
+
+
+def split_rows(
+    texts: Sequence[str],
+    y: Labels,
+    articles: Sequence[str],
+    fixed_test: NDArray[np.bool_],
+    *,
+    folds: int,
+    test_ratio: float,
+    near_duplicate: float,
+    seed: int,
+) -> Split:
+    """Hold out test articles and deal the others into folds; near-duplicates never straddle.
+
+    Parameters
+    ----------
+    texts, y, articles
+        Sentences, their 0/1 labels of shape (n_rows, n_labels), their article ids.
+    fixed_test : ndarray of bool of shape (n_rows,)
+        Rows of articles that are the test set; where none is, `test_ratio` of the rows is drawn.
+    folds : int
+        At least 2.
+    test_ratio : float
+        Between 0 and 1.
+    near_duplicate : float
+        See `near_duplicates`.
+    seed : int
+
+    Raises
+    ------
+    ConfigError
+        For a value out of range, or more folds than articles.
+
+    Notes
+    -----
+    Articles that share a near-duplicate go to the same fold. A fixed test article stays where it is:
+    the training sentence that it nearly repeats is left out instead.
+    """
+    if folds < 2:
+        raise ConfigError(f"split.folds={folds}: must be at least 2")
+    if not 0 < test_ratio < 1:
+        raise ConfigError(f"split.test_ratio={test_ratio}: must be between 0 and 1")
+    pairs = near_duplicates(texts, near_duplicate)
+    straddling = fixed_test[pairs[:, 0]] != fixed_test[pairs[:, 1]]
+    repeated = np.zeros(len(texts), bool)
+    repeated[pairs[straddling].ravel()] = True
+    groups = merge_groups(articles, pairs[~straddling])
+    try:
+        test = fixed_test
+        if not fixed_test.any():
+            test = grouped_folds(y, groups, max(2, round(1 / test_ratio)), seed=seed) == 0
+        result = np.where(test, TEST, LEFT_OUT)
+        train = ~test & ~repeated
+        result[train] = grouped_folds(y[train], groups[train], folds, seed=seed)
+    except ValueError as error:
+        raise ConfigError(f"split.folds={folds}: {error}; lower it or add articles") from None
+    return Split(result)
+
+
+def _shingles(texts: Sequence[str]) -> sparse.csr_matrix:
+    tokens, lengths = words(texts)
+    encoded = tokens.dictionary_encode()
+    ids = encoded.indices.to_numpy().astype(np.int64)
+    size = len(encoded.dictionary) + 1
+    rows = np.repeat(np.arange(len(texts)), lengths)
+    place = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    key = ids + 1
+    for step in range(1, SHINGLE):
+        following = np.zeros_like(ids)
+        inside = rows[step:] == rows[: len(rows) - step]
+        following[: len(ids) - step][inside] = ids[step:][inside] + 1
+        key = key * size + following
+    # A shingle starts at every word that has two after it, or at the first word of a short text.
+    starts = (place + SHINGLE <= lengths[rows]) | (place == 0)
+    _, column = np.unique(key[starts], return_inverse=True)
+    data = np.ones(int(starts.sum()), np.int32)
+    matrix = sparse.csr_matrix((data, (rows[starts], column)), shape=(len(texts), column.max(initial=-1) + 1))
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix

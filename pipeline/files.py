@@ -1,0 +1,125 @@
+"""Writing whole files or none, and rows by file extension."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.schema import ConfigError, InputError
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, renamed onto it when the block succeeds.
+
+    Works for a file or a directory, whichever the block creates; on any exception nothing is left.
+
+    Raises
+    ------
+    InputError
+        Where the folder cannot be made or written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _replace(temporary, path)
+    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another output") from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Rename, moving a directory that is in the way aside first: rename replaces only empty ones."""
+    if temporary.is_dir() and path.is_dir():
+        aside = path.with_name(f".{path.name}.{os.getpid()}.old")
+        path.rename(aside)
+        temporary.rename(path)
+        shutil.rmtree(aside)
+    else:
+        temporary.replace(path)
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+Write = Callable[[pa.RecordBatch], None]
+
+
+@contextmanager
+def row_writer(path: str | Path, schema: pa.Schema) -> Iterator[Write]:
+    """Open `path` for batches of rows; the file appears when the block succeeds.
+
+    Parameters
+    ----------
+    path : path
+        `.jsonl`, `.csv` (lists joined by ";", objects as JSON) or `.parquet`.
+    schema : pyarrow.Schema
+        Columns, in order.
+
+    Raises
+    ------
+    ConfigError
+        For any other extension.
+    """
+    path = Path(path)
+    writers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
+    if path.suffix not in writers:
+        raise ConfigError(f"output={path}: extension must be one of {', '.join(sorted(writers))}")
+    with atomic(path) as temporary, writers[path.suffix](temporary, schema) as write:
+        yield write
+
+
+def write_rows(path: str | Path, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
+    """Write all batches and return the number of rows; see `row_writer`."""
+    count = 0
+    with row_writer(path, schema) as write:
+        for batch in rows:
+            write(batch)
+            count += batch.num_rows
+    return count
+
+
+@contextmanager
+def _jsonl(path: Path, schema: pa.Schema) -> Iterator[Write]:
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        yield lambda batch: file.writelines(f"{encode(row)}\n" for row in batch.to_pylist())
+
+
+@contextmanager
+def _csv(path: Path, schema: pa.Schema) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(schema.names)
+        yield lambda batch: writer.writerows([_cell(v) for v in row.values()] for row in batch.to_pylist())
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return ";".join(str(item) for item in value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+
+
+@contextmanager
+def _parquet(path: Path, schema: pa.Schema) -> Iterator[Write]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(path, schema) as writer:
+        yield writer.write_batch

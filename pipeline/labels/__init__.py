@@ -1,0 +1,1 @@
+"""Annotations, how far annotators agree, and what the labels mean."""

@@ -1,0 +1,150 @@
+"""Annotations: read, check against the articles they point into, and settle on labels."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.schema import Article, InputError, LabelSet
+
+FIELDS: dict[str, type] = {"article": str, "start": int, "end": int, "text": str, "labels": list}
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One annotator's labels for one sentence of an article.
+
+    Attributes
+    ----------
+    article : str
+    start, end : int
+        Half-open character offsets into the raw article.
+    text : str
+        The article's characters between them.
+    labels : tuple of str
+        Empty where the annotator found that none applies.
+    annotator : str
+    kind : {"headline", "body"}
+    where : str
+        File and line, for error messages.
+    """
+
+    article: str
+    start: int
+    end: int
+    text: str
+    labels: tuple[str, ...]
+    annotator: str
+    kind: str
+    where: str
+
+
+def read_annotations(path: str | Path) -> Iterator[Annotation]:
+    """Read a JSONL file of annotations.
+
+    Raises
+    ------
+    InputError
+        Naming file, line and field, for whatever is not an annotation.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; set corpus.annotations to a JSONL file of annotations")
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            where = f"{path}:{number}"
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise InputError(f"{where}: not JSON ({error}); mend or remove the line") from None
+            yield _annotation(row, where)
+
+
+def _annotation(row: object, where: str) -> Annotation:
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: expected an object with {', '.join(FIELDS)}")
+    for field, kind in FIELDS.items():
+        if not isinstance(row.get(field), kind):
+            found = "missing" if field not in row else f"is {type(row[field]).__name__}"
+            raise InputError(f"{where}: field {field!r} {found}, expected {kind.__name__}")
+    if not all(isinstance(label, str) for label in row["labels"]):
+        raise InputError(f"{where}: field 'labels' must hold strings")
+    return Annotation(
+        **{field: row[field] for field in FIELDS if field != "labels"},
+        labels=tuple(row["labels"]),
+        annotator=str(row.get("annotator", "")),
+        kind=row.get("kind", "body"),
+        where=where,
+    )
+
+
+def check(annotation: Annotation, articles: Mapping[str, Article], labels: LabelSet) -> None:
+    """Raise InputError unless the annotation fits its article and the label set."""
+    article = articles.get(annotation.article)
+    if article is None:
+        raise InputError(
+            f"{annotation.where}: field 'article': no article {annotation.article!r} in the corpus"
+        )
+    if not 0 <= annotation.start < annotation.end <= len(article.text):
+        raise InputError(
+            f"{annotation.where}: fields 'start', 'end': {annotation.start}-{annotation.end} is outside "
+            f"article {article.id!r} of {len(article.text)} characters"
+        )
+    found = article.text[annotation.start : annotation.end]
+    if found != annotation.text:
+        raise InputError(
+            f"{annotation.where}: field 'text': {annotation.text[:40]!r} is not what article {article.id!r} "
+            f"has at {annotation.start}-{annotation.end}: {found[:40]!r}; was the article edited?"
+        )
+    for label in annotation.labels:
+        try:
+            labels.index(label)
+        except InputError as error:
+            raise InputError(f"{annotation.where}: field 'labels': {error}") from None
+
+
+def by_sentence(annotations: Iterable[Annotation]) -> dict[tuple[str, int, int], list[Annotation]]:
+    """Return the annotations of each sentence, keyed by article, start and end, in reading order.
+
+    Raises
+    ------
+    InputError
+        Where one annotator labelled a sentence twice, or sentences of an article overlap.
+    """
+    grouped: dict[tuple[str, int, int], list[Annotation]] = defaultdict(list)
+    for annotation in annotations:
+        same = grouped[annotation.article, annotation.start, annotation.end]
+        for other in same:
+            if other.annotator == annotation.annotator:
+                raise InputError(
+                    f"{annotation.where}: annotator {annotation.annotator!r} labelled this sentence before, "
+                    f"at {other.where}; keep one"
+                )
+        same.append(annotation)
+    ordered = dict(sorted(grouped.items()))
+    last: tuple[str, int, int] | None = None
+    for key, same in ordered.items():
+        if last and key[0] == last[0] and key[1] < last[2]:
+            raise InputError(
+                f"{same[0].where}: {key[1]}-{key[2]} overlaps {last[1]}-{last[2]} of the same article"
+            )
+        last = key
+    return ordered
+
+
+def majority(votes: Sequence[Annotation], labels: LabelSet) -> list[str]:
+    """Return the labels that more than half of the annotators gave, in the order of the label set.
+
+    With as many for as against, the annotator who comes first in the file decides.
+    """
+    chosen = []
+    for name in labels.names:
+        given = [name in vote.labels for vote in votes]
+        if 2 * sum(given) > len(votes) or (2 * sum(given) == len(votes) and given[0]):
+            chosen.append(name)
+    return chosen

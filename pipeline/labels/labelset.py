@@ -1,0 +1,44 @@
+"""Label sets as configured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.schema import ConfigError, LabelSet
+
+TASKS = ("multilabel", "multiclass")
+
+
+def label_set(config: Mapping[str, Any]) -> LabelSet:
+    """Return the label set that a mapping like `conf/labels/news.yaml` describes.
+
+    Raises
+    ------
+    ConfigError
+        For a missing or unknown key or value.
+    """
+    if not (names := config.get("names")):
+        raise ConfigError("labels.names: at least one label is needed")
+    task = config.get("task", "multilabel")
+    if task not in TASKS:
+        raise ConfigError(f"labels.task={task}: must be one of {', '.join(TASKS)}")
+    return LabelSet(tuple(map(str, names)), dict(config.get("definitions") or {}), task)
+
+
+def indicator(rows: Sequence[Sequence[str]], labels: LabelSet) -> NDArray[np.int8]:
+    """Return lists of label names as 0/1, shape (n_rows, n_labels).
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+    """
+    y = np.zeros((len(rows), len(labels.names)), np.int8)
+    for row, names in enumerate(rows):
+        for name in names:
+            y[row, labels.index(name)] = 1
+    return y

@@ -1,0 +1,1 @@
+"""Text features, classifiers and the decision layer, with the scikit-learn contract."""

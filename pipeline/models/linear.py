@@ -1,0 +1,134 @@
+"""The parts a fitted classifier is made of when it leaves training: no scikit-learn estimator needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.special import logit
+from sklearn.base import BaseEstimator
+
+Floats = NDArray[np.float64]
+
+
+class LinearHead(BaseEstimator):
+    """Scores that are linear in the features.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_labels, n_features)
+    intercept : ndarray of shape (n_labels,)
+    """
+
+    def __init__(self, coef: Floats, intercept: Floats) -> None:
+        self.coef = coef
+        self.intercept = intercept
+
+    def decision_function(self, X: Any) -> Floats:  # noqa: N803
+        """Return scores of shape (n_rows, n_labels)."""
+        return np.asarray(X @ self.coef.T) + self.intercept
+
+    def state(self) -> dict[str, Any]:
+        """Return arrays for `from_state`."""
+        return {"parameters": {}, "arrays": {"coef": self.coef, "intercept": self.intercept}}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Rebuild the head."""
+        return cls(**state["arrays"])
+
+
+class Chain(BaseEstimator):
+    """Transformers one after the other, then a head.
+
+    Parameters
+    ----------
+    parts : list
+        All but the last transform; the last has `decision_function`.
+    """
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = parts
+
+    def transform(self, X: Any) -> Any:  # noqa: N803
+        """Return the features, before the head."""
+        for part in self.parts[:-1]:
+            X = part.transform(X)  # noqa: N806
+        return X
+
+    def decision_function(self, X: Any) -> Floats:  # noqa: N803
+        """Return scores of shape (n_rows, n_labels)."""
+        return self.parts[-1].decision_function(self.transform(X))
+
+    def state(self) -> dict[str, Any]:
+        """Return the parts for `from_state`."""
+        return {"parameters": {}, "arrays": {}, "parts": list(self.parts)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Rebuild the chain."""
+        return cls(state["parts"])
+
+
+class Concatenation(BaseEstimator):
+    """Features side by side, each with a weight.
+
+    Parameters
+    ----------
+    parts : list
+        Transformers of the same texts.
+    weights : sequence of float
+    """
+
+    def __init__(self, parts: Sequence[Any], weights: Sequence[float]) -> None:
+        self.parts = parts
+        self.weights = weights
+
+    def transform(self, X: Any) -> sparse.csr_matrix:  # noqa: N803
+        """Return all features, shape (n_rows, sum of widths)."""
+        blocks = [weight * part.transform(X) for part, weight in zip(self.parts, self.weights, strict=True)]
+        if all(isinstance(block, np.ndarray) for block in blocks):
+            return np.hstack(blocks)
+        return sparse.hstack([sparse.csr_matrix(block) for block in blocks], format="csr")
+
+    def state(self) -> dict[str, Any]:
+        """Return parts and weights for `from_state`."""
+        return {"parameters": {"weights": list(self.weights)}, "arrays": {}, "parts": list(self.parts)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Rebuild the concatenation."""
+        return cls(state["parts"], state["parameters"]["weights"])
+
+
+def linear_head(estimator: Any) -> LinearHead | None:
+    """Return the linear head that scores as a fitted scikit-learn estimator does, or None.
+
+    Knows `OneVsRestClassifier` over anything with `coef_` and `intercept_`, or over
+    `DummyClassifier(strategy="prior")`, whose score is a constant.
+    """
+    inner = getattr(estimator, "estimators_", None)
+    if inner is None or type(estimator).__name__ != "OneVsRestClassifier":
+        return None
+    width = next((e.coef_.shape[1] for e in inner if hasattr(e, "coef_")), estimator_width(estimator))
+    coef, intercept = np.zeros((len(inner), width)), np.zeros(len(inner))
+    for k, one in enumerate(inner):
+        if hasattr(one, "coef_"):
+            coef[k], intercept[k] = one.coef_[0], float(np.ravel(one.intercept_)[0])
+        elif hasattr(one, "class_prior_"):
+            intercept[k] = logit(
+                np.clip(one.class_prior_[-1] if len(one.classes_) > 1 else one.classes_[0], 1e-6, 1 - 1e-6)
+            )
+        elif type(one).__name__ == "_ConstantPredictor":
+            intercept[k] = 20.0 if one.y_[0] else -20.0
+        else:
+            return None
+    return LinearHead(coef, intercept)
+
+
+def estimator_width(estimator: Any) -> int:
+    """Return the number of features a fitted estimator expects; 1 where it does not care."""
+    return int(getattr(estimator, "n_features_in_", 1))

@@ -1,0 +1,1 @@
+"""From raw articles to clean sentences that still know where they stood."""
