@@ -216,6 +216,8 @@ def _write_mlflow(folder: Path, bundle: Bundle) -> None:
             "outputs": json.dumps(outputs),
             "params": None,
         },
+        # MLflow then hands the input on as it is, list or table, and `as_texts` checks it.
+        "is_signature_from_type_hint": True,
         "saved_input_example_info": {
             "artifact_path": "input_example.json",
             "type": "dataframe",

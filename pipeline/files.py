@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,13 @@ def write_json(path: str | Path, value: object) -> None:
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-Write = Callable[[pa.RecordBatch], None]
+Row = Mapping[str, Any]
+Write = Callable[[Sequence[Row] | pa.RecordBatch], None]
 
 
 @contextmanager
 def row_writer(path: str | Path, schema: pa.Schema) -> Iterator[Write]:
-    """Open `path` for batches of rows; the file appears when the block succeeds.
+    """Open `path` for batches of rows, dicts or Arrow; the file appears when the block succeeds.
 
     Parameters
     ----------
@@ -96,11 +97,15 @@ def write_rows(path: str | Path, rows: Iterable[pa.RecordBatch], schema: pa.Sche
     return count
 
 
+def _rows(batch: Sequence[Row] | pa.RecordBatch) -> Sequence[Row]:
+    return batch.to_pylist() if isinstance(batch, pa.RecordBatch) else batch
+
+
 @contextmanager
 def _jsonl(path: Path, schema: pa.Schema) -> Iterator[Write]:
     encode = json.JSONEncoder(ensure_ascii=False).encode
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        yield lambda batch: file.writelines(f"{encode(row)}\n" for row in batch.to_pylist())
+        yield lambda batch: file.writelines(f"{encode(row)}\n" for row in _rows(batch))
 
 
 @contextmanager
@@ -108,7 +113,9 @@ def _csv(path: Path, schema: pa.Schema) -> Iterator[Write]:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(schema.names)
-        yield lambda batch: writer.writerows([_cell(v) for v in row.values()] for row in batch.to_pylist())
+        yield lambda batch: writer.writerows(
+            [_cell(row.get(name)) for name in schema.names] for row in _rows(batch)
+        )
 
 
 def _cell(value: Any) -> Any:
@@ -122,4 +129,8 @@ def _parquet(path: Path, schema: pa.Schema) -> Iterator[Write]:
     import pyarrow.parquet as pq
 
     with pq.ParquetWriter(path, schema) as writer:
-        yield writer.write_batch
+        yield lambda batch: writer.write_batch(
+            batch
+            if isinstance(batch, pa.RecordBatch)
+            else pa.RecordBatch.from_pylist(list(batch), schema=schema)
+        )

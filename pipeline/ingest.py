@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from pipeline.app import stage
 from pipeline.files import row_writer
 from pipeline.schema import SENTENCES, Article, ConfigError, InputError, Sentence
-from pipeline.text.readers import count_articles, read_articles
+from pipeline.text.readers import read_articles
 from pipeline.text.sentences import Dropped, split_article
 
 DROPPED = pa.schema(
@@ -112,7 +112,7 @@ def main(config: DictConfig) -> None:
     source, output = Path(config.input), Path(config.output)
     if source.resolve() == output.resolve():
         raise InputError(f"output={output}: is the input too; choose another file")
-    with counter("articles", count_articles(source)) as advance:
+    with counter("articles") as advance:
         tally = _Tally(bool(config.explain), advance)
         on_error = tally.skip if config.on_error == "skip" else None
         articles = read_articles(source, text=config.text, on_error=on_error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -27,9 +27,8 @@ def as_texts(texts: object) -> list[str]:
     """
     if isinstance(texts, str):
         raise TypeError("expected several texts, got one string; pass [text]")
-    columns = getattr(texts, "columns", None) if not isinstance(texts, pa.Table) else texts.column_names
-    if columns is not None:
-        if TEXT_COLUMN not in list(columns):
+    if (columns := _columns(texts)) is not None:
+        if TEXT_COLUMN not in columns:
             raise TypeError(f"expected a column named {TEXT_COLUMN!r}, got {', '.join(map(str, columns))}")
         texts = texts[TEXT_COLUMN]  # type: ignore[index]
     if isinstance(texts, pa.Array | pa.ChunkedArray):
@@ -37,6 +36,14 @@ def as_texts(texts: object) -> list[str]:
     else:
         values = texts.tolist() if hasattr(texts, "tolist") else list(texts)  # type: ignore[call-overload]
     return [value if isinstance(value, str) else _blank(value, row) for row, value in enumerate(values)]
+
+
+def _columns(texts: object) -> list[object] | None:
+    if isinstance(texts, Mapping):
+        return list(texts)
+    if isinstance(texts, pa.Table | pa.RecordBatch):
+        return list(texts.column_names)
+    return list(texts.columns) if hasattr(texts, "columns") else None
 
 
 def _blank(value: object, row: int) -> str:

@@ -39,7 +39,7 @@ _NAME_END = re.compile(r",|\||\s[-–—/]\s|\s{2,}|\s(?:in|at|for|of|staff)\s|\
 _NAME = re.compile(r"(?:[dDlO]['’])?[^\W\d_a-z]\D*\Z")
 _INITIAL = re.compile(r"\b[A-Z]\.\Z")
 _TRUNCATED = re.compile(
-    r"(?!(?:k[gm]|[cm]m|ml|kph|kmh?|mph|bn|mn|tv|pc|vs|dj|mrs?|ms|dr|x|st)\s)[b-df-hj-np-tv-xz]{1,3}\s[a-z]"
+    r"(?!(?:k[gm]|[cm]m|ml|kph|kmh?|mph|bn|mn|tv|pc|vs|fm|hd|dj|mrs?|ms|dr|x|st)\s)[b-df-hj-np-tv-xz]{1,3}\s[a-z]"
 )
 _CELL = re.compile(r"\t|\s{2,}|\s?\|\s?")
 
@@ -141,7 +141,9 @@ def _is_byline(text: str, closed: bool) -> bool:
 
 def _is_section(words: list[str]) -> bool:
     """Whether these are a stray section label, such as "World news" or "Foreign affairs."."""
-    return len(words) <= 4 and all(word.strip(".,:&|/>").lower() in SECTIONS for word in words)
+    if len(words) > 4 or words[0].lower() == "and":
+        return False
+    return all(word.strip(".,:&|/>").lower() in SECTIONS for word in words)
 
 
 def _is_table(text: str) -> bool:

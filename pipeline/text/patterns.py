@@ -37,7 +37,7 @@ _BEAT = (
     r"|local|national|features|news|city|arts|agriculture|energy)"
 )
 _LIST_TITLE = (
-    r"(?:read|see|also|more|related|recommended|watch|listen|next|up next|read next|read more|read also"
+    r"(?:read|see|more|related|recommended|watch|listen|next|up next|read next|read more|read also"
     r"|also read"
     r"|to read also|see also|more (?:from|on|about)\b[^.:]{0,40}|you (?:may|might) also like"
     rf"|don{_APOSTROPHE}t miss|most (?:read|popular|viewed)|trending|also in this section|in pictures"

@@ -107,29 +107,6 @@ def read_rows(
         raise InputError(f"{file}: has no rows")
 
 
-def count_articles(path: str | Path) -> int | None:
-    """Return how many articles `path` holds, or None where counting would mean reading it all."""
-    total = 0
-    for file, _ in _files(Path(path)):
-        kind = _kind(file)
-        if kind not in _TABLES:
-            total += 1
-        elif kind == "csv" or kind == "tsv" or file.suffix.lower() == ".gz":
-            return None
-        elif kind == "jsonl":
-            with file.open("rb") as raw:
-                total += sum(chunk.count(b"\n") for chunk in iter(lambda: raw.read(1 << 20), b""))
-        else:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-
-            try:
-                total += pq.read_metadata(file).num_rows
-            except (pa.ArrowException, OSError):
-                return None
-    return total
-
-
 def _raise(error: InputError) -> None:
     raise error
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.schema import InputError
-from pipeline.text.readers import count_articles, read_articles, read_rows
+from pipeline.text.readers import read_articles, read_rows
 
 ROWS = [
     {"id": "a1", "title": "Quay shut", "text": "The quay is shut.", "topic": "harbours"},
@@ -106,7 +106,6 @@ def test_folder_is_searched_in_order(tmp_path):
     articles = list(read_articles(tmp_path))
     assert [one.id for one in articles] == ["b/one.txt", "two", "c:1", "one.txt"]
     assert articles[1].text == "Some text."
-    assert count_articles(tmp_path) == 4
 
 
 def test_markdown_marks_go(tmp_path):
@@ -225,13 +224,6 @@ def test_reading_streams(tmp_path):
     lines = ['{"text": "One."}', "{"]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     assert next(read_articles(tmp_path / "a.jsonl")).text == "One."
-
-
-@pytest.mark.parametrize("extension", WRITERS)
-def test_counts(tmp_path, extension):
-    path = WRITERS[extension](tmp_path / f"news.{extension}", ROWS)
-    assert count_articles(path) == (None if extension in ("csv", "tsv") else 2)
-    assert count_articles(packed(path)) is None
 
 
 def test_importing_is_light():
