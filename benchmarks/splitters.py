@@ -69,10 +69,10 @@ WASHINGTON, Dec. 6 - The Senate met.|It voted.
 OSLO (Wire) - The quay is shut.|It froze.
 Visit example.com for more.|It is free.
 Version 2.0 came out.|Version 3.1 did not.
-The talks failed ... The rest is silence.
+The talks failed ...|The rest is silence.
 He asked “Why?” and left.|She stayed.
 “I know,” he said.|“I was there.”
-She said "no." He left.
+She said "no."|He left.
 What next?!|Nobody knows.
 The temperature was -5.5 degrees.|Snow fell.
 Mt. Kuro erupted at 3:05 a.m. on Sunday.|Ash fell.

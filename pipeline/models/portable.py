@@ -25,6 +25,7 @@ CLASSES = {
     "Decision": "pipeline.models.decision",
     "LinearHead": "pipeline.models.linear",
     "SkopsPart": "pipeline.models.skops_part",
+    "Static": "pipeline.models.static",
 }
 
 

@@ -18,16 +18,18 @@ from pipeline.text.lexicon import (
     TIME_WORDS,
 )
 
-OPENING = "\"'“‘„«‹([{¿¡"
+OPENING = "\"'`“‘„«‹([{¿¡"
 CLOSING = "\"'”’»›)]}"
 
 # A run of terminators with what closes after it. The lookbehind starts each run once and the
 # possessive quantifiers never give back, so a megabyte of full stops is still one pass; a character
 # set comes first because the engine skips to it quickly.
 _CANDIDATE = re.compile(
-    r"""[.!?…。！？।؟۔](?<![.!?…。！？।؟۔]{2})[.!?…。！？।؟۔]*+["'”’»›)\]}」』）]*+"""
+    r"""[.!?…。！？।؟۔](?<![.!?…。！？।؟۔]{2})[.!?…。！？।؟۔]*+["'”’»›)\]}」』）]*+(?:&(?:quot|rdquo);|â€\x9d?)?+"""
     r"""(?:\s++|(?=["“‘]?[A-Z][a-z])|(?=[\u3000-\uffef]))"""
 )
+# What may stand before the first word, opening quotes that a page has garbled included.
+_OPENING_RUN = re.compile(rf"(?:[\s{re.escape(OPENING)}]|â€œ|&(?:quot|ldquo|#8220|#34);)*+")
 _STRAY_CLOSER = re.compile(r"""(?:[”»›)\]}]|["’'](?=\s|$))\s*+""")
 _LEFT_TOKEN = re.compile(r"""[^\s"'“”‘’«»()\[\]{}/–—-]*\Z""")
 _RIGHT_WORD = re.compile(r"[\w’']+(?![\w-])")
@@ -93,9 +95,7 @@ def _past_stray_closers(text: str, start: int, after: int, end: int) -> int:
 
 
 def _ends_sentence(text: str, start: int, match: re.Match[str], right: int, end: int) -> bool:
-    first = right
-    while first < end and (text[first] in OPENING or text[first].isspace()):
-        first += 1
+    first = _OPENING_RUN.match(text, right, end).end()  # type: ignore[union-attr]
     if first == end:
         return False
     mark = match.group().rstrip()
@@ -145,6 +145,8 @@ def _period_ends(text: str, start: int, dot: int, mark: str, first: int, right: 
         return True
     if token.isdigit() and not text[start : dot - len(token)][:_WINDOW].strip(OPENING + " "):
         return False  # "1. Something": the number of a list item
+    if word in TIME_WORDS and dot - start < _WINDOW and text[start:dot].isupper() and len(token) > 2:
+        return False  # "ASTANA. May 3 (Wire) - ": a dateline
     bare = token.rstrip(".")
     title = bare if bare.islower() else bare.capitalize()
     if title in NEVER_FINAL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from html import unescape
 
 # Letters of scripts that write with joiners (Arabic to Mongolian), and emoji sequences.
 _JOINED = (
@@ -14,6 +15,9 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e"
     "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
     f"|(?<![{_JOINED}])[\u200c\u200d]|[\u200c\u200d](?![{_JOINED}])"
+)
+_ENTITY = re.compile(
+    r"&(?:#\d{1,6}|#x[\da-fA-F]{1,5}|amp|quot|apos|lt|gt|nbsp|[lr][sd]quo|[mn]dash|hellip|euro|pound);"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Bytes of UTF-8 read as Windows-1252 or Latin-1 begin with one of these.
@@ -44,11 +48,13 @@ _DOUBLED_STOP = re.compile(r"""(?<=[^\s.])( ?[.!?]['"”’)]?) \.\Z""")
 def clean(text: str) -> str:
     """Return the cleaned form of one sentence.
 
-    Unicode is composed (NFC), mojibake repaired, invisible characters dropped, whitespace made
-    single spaces, and spaces that were left before punctuation removed. Quotes, dashes and
-    ellipses stay as they are; ``clean(clean(x)) == clean(x)``.
+    Unicode is composed (NFC), mojibake and HTML entities are repaired, invisible characters
+    dropped, whitespace made single spaces, and spaces that were left before punctuation removed.
+    Quotes, dashes and ellipses stay as they are; ``clean(clean(x)) == clean(x)``.
     """
     for _ in range(8):  # one repair can uncover another: settle, so that cleaning is idempotent
+        while "&" in text and _ENTITY.search(text):
+            text = _ENTITY.sub(lambda match: unescape(match.group()), text)
         plain = text.isascii() and text.isprintable()
         cleaned = _respaced(text if plain else _visible(text))
         if cleaned == text:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pipeline.text.junk import named, phrases, reason, terminated
+from pipeline.text.junk import named, reason, terminated
 from pipeline.text.lexicon import SPEECH
+from pipeline.text.patterns import TRIGGERS
 
 _LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _BULLETS = "-–—*•·▪►●○■◦‣"
@@ -44,15 +45,14 @@ class Line:
         return self.text.count(" ") + 1
 
 
-def roles(text: str) -> list[Line]:
-    """Cut `text` into lines and give each its role.
+def roles(text: str, found: tuple[str, ...] = TRIGGERS) -> list[Line]:
+    """Cut `text` into lines and give each its role; `found` as for `junk.reason`.
 
     A line is judged first by itself (`junk.reason`), then by its place: the first substantive
     line is the headline; an unfinished short line among finished paragraphs is a section heading
     or the headline of another story.
     """
     lines = _lines(text)
-    found = phrases(text)
     prose = _is_prose(lines)
     headline: Line | None = None
     in_body = False
@@ -106,7 +106,7 @@ def _is_names(text: str) -> bool:
 
 def _before_body(line: Line, following: Line | None) -> str:
     """Return the role of an unfinished line between the headline and the first paragraph."""
-    if following is None or line.words > 40 or line.words < 4 or _UNFINISHED.search(line.text):
+    if following is None or line.words > 40 or _UNFINISHED.search(line.text):
         return "body"
     return "headline"  # the deck
 

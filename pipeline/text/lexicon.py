@@ -27,7 +27,7 @@ MAYBE_FINAL = _words(
 # A number after these belongs to them: "No. 10", "Jan. 5", "Art. 3". "No." itself is also a word.
 BEFORE_NUMBER = _words(
     """No Nos no nos Art Arts Sec Secs Vol vol Fig fig Ch ch p pp para Rs approx ca tel Tel pop Ext ext
-    Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Pt Bk Op Rm"""
+    Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Pt Bk Op Rm ft"""
 )
 
 # Words that begin sentences and hardly ever follow an abbreviation inside one. Without And, To, Has and

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 
 _SITE = (
-    r"(?:facebook|twitter|x|whatsapp|telegram|linkedin|reddit|e-?mail|tweet|digg|messenger|pinterest"
+    r"(?:facebook|twitter|x|whatsapp|telegram|linkedin|reddit|e-?mail|tweet|digg|messenger|pin|pinterest|stumbleupon|del\.icio\.us"
     r"|delicious"
     r"|print|copy link|instagram|youtube|tiktok)"
 )
 _MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?"
 _DAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?"
-_CLOCK = r"(?:\d{1,2}[:.h]\d\d(?:[:.]\d\d)?\s?(?:[ap]\.?\s?m\.?)?|\d{1,2}\s?[ap]\.?m\.?)"
+_CLOCK = (
+    r"(?:\d{4}(?=\s(?:gmt|utc))|\d{1,2}[:.h]\d\d(?:[:.]\d\d)?\s?(?:[ap]\.?\s?m\.?)?|\d{1,2}\s?[ap]\.?m\.?)"
+)
 _ZONE = (
     r"(?:local time|\(?(?:gmt|utc|bst|c?[ew]?es?t|[ecmp][sd]?t|a[ew][sd]t|[ijkhs]s?[gk]?t|nz[sd]t|wib|wat|eat"
     r"|sast)\)?|[+-]\d{2}:?\d{2})"
@@ -88,7 +90,8 @@ _OPENING = {
         r" (?:our )?(?:subscribers|members)|subscribers only|subscriber exclusive|members only\Z)",
     ],
     "share": [
-        r"(?:share|e-?mail|send|print|tweet|bookmark) this\b[^.]{0,70}\Z",
+        r"(?:recommend|shares|likes?)\s?\(\d+\)",
+        r"(?:please |kindly )?(?:share|e-?mail|send|print|tweet|bookmark) this\b[^.]{0,70}\Z",
         rf"(?:share|bookmark)(?: (?:on|via|with))?:?\s+{_SITE}\b.{{0,60}}\Z",
         r"(?:share|tweet|print|e-?mail|save|like|gift|listen|copy link|printable version|print this page)\Z",
         rf"(?:{_SITE}[\s|·,/]+)+{_SITE}\Z",
@@ -123,7 +126,7 @@ _OPENING = {
         r"|navigation"
         r"|scorecard|menu)\b[^.]{0,60}\Z",
         r"jump to:",
-        r"home\s?[>|/»›]",
+        r"(?:home|accueil|inicio)\s?(?:[>|/»›]|&gt;)",
         r"(?:advertisement|sponsored(?: content)?|promoted|menu|search|close|loading|next(?: article| story)?"
         r"|previous(?: article| story)?|(?:photo |view )?gallery|transcript|share & comment)[\s.…:»>]*\Z",
         r"(?:tags?|topics?|filed under|categor(?:y|ies)|keywords?|in this (?:story|article))\s?:\s",
@@ -155,7 +158,7 @@ _OPENING = {
         r"\(?(?:photos?|pictures?|images?|credits?)(?: (?:source|credits?)|):",
     ],
     "disclaimer": [
-        r"(?:copyright (?:©|\(c\)|\d{4}|notice)|©|\(c\)\s|all rights reserved|privacy policy"
+        r"(?:copyright (?:©|\(c\)|\d{4}|notice|[\w ]{1,40}\Z)|©|\(c\)\s|all rights reserved|privacy policy"
         r"|cookie (?:policy|settings)|terms (?:of (?:use|service)|and conditions)\b.{0,40}\Z)",
         r"(?:the )?(?:views?|opinions?)(?: and opinions)? (?:expressed (?:here|in this|are)"
         r"|(?:expressed )?(?:are|by) (?:the|those of the) (?:author|writer))",
@@ -187,7 +190,7 @@ _ANYWHERE = {
         r"\((?:\w+ )?(?:photo|picture|archives?|file)\)\.?\Z",
         r"(?:\bvia getty images|/ ?getty(?: images)?|/afp|/reuters|/ap|/epa)\)?\.?\Z",
         r"(?:\bgetty images|\bshutterstock|\bap photo|\bafp/|\bepa-efe)[^.()]{0,40}\)?\Z",
-        rf"[.!?)] {_PICTURE}\s?:\s?\S.{{0,60}}\Z",
+        rf"[.!?)] {_PICTURE}(?:\s?:\s?\S.{{0,60}}| by [^.]{{3,60}})\Z",
         r"[(\[,:] ?file (?:photo|picture|image)[)\]]?\.?\Z",
     ],
     "credit": [r"^\w+ photo\Z", r"^photos? (?:contributed|supplied|provided) by\b"],

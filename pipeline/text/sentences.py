@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.schema import Article, Kind, Sentence
 from pipeline.text.boundaries import spans
 from pipeline.text.cleaning import clean
-from pipeline.text.junk import reason
+from pipeline.text.junk import phrases, reason
 from pipeline.text.layout import roles
 
 __all__ = ["Dropped", "spans", "split_article"]
@@ -43,9 +43,10 @@ def split_article(article: Article) -> tuple[list[Sentence], list[Dropped]]:
     the two lists.
     """
     name, text = article.id, article.text
+    found = phrases(text)
     kept: list[Sentence] = []
     dropped: list[Dropped] = []
-    for line in roles(text):
+    for line in roles(text, found):
         if line.role not in ("headline", "body"):
             dropped.append(Dropped(name, line.start, line.end, text[line.start : line.end], line.role))
             continue
@@ -55,7 +56,7 @@ def split_article(article: Article) -> tuple[list[Sentence], list[Dropped]]:
         for low, high in parts:
             raw = line.text[low:high]
             start, end = line.start + low, line.start + high
-            why = reason(raw) if kind == "body" and (line.cut or len(parts) > 1) else None
+            why = reason(raw, found) if kind == "body" and (line.cut or len(parts) > 1) else None
             cleaned = "" if why else clean(raw)
             if cleaned:
                 kept.append(Sentence(name, len(kept), kind, start, end, cleaned))

@@ -109,7 +109,7 @@ def _parquet(path: Path, column: str) -> Iterator[Row]:
             raise InputError(f"{path}: is empty")
         try:
             # Parquet is read from its end: a compressed one has to be unpacked first.
-            file = pq.ParquetFile(pa.BufferReader(raw.read()) if path.suffix == ".gz" else raw)
+            file = pq.ParquetFile(pa.BufferReader(raw.read()) if path.suffix.lower() == ".gz" else raw)
             require(path, column, file.schema_arrow.names)
             number = 0
             for batch in file.iter_batches(batch_size=_BATCH):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.text.cleaning import clean
 
-DAMAGED = st.text(st.sampled_from(" .,;:!?)(‘’”\"'s-abe\u200d\u200b\x00é́Ãâ€™Â\xa0\n5ن"), max_size=30)
+DAMAGED = st.text(st.sampled_from(" .,;:!?)(‘’”\"'s-abe\u200d\u200b\x00é́Ãâ€™Â\xa0\n5ن&#38;"), max_size=30)
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 
 
@@ -33,6 +33,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
         ("bell\x07 and\x00 null", "bell and null"),
         ("donâ€™t", "don’t"),
         ("cafÃ© owner", "café owner"),
+        ("the bank&#39;s &quot;plan&amp;quot;", 'the bank\'s "plan"'),
         ("ab\u200ccd", "abcd"),
         ("half \ud800 pair", "half \ufffd pair"),
     ],
@@ -56,6 +57,7 @@ def test_damage_is_repaired(given_text, expected):
         "smile :)",
         "the ‘s’ key",
         "un château âgé",
+        "AT&T; R&D costs",
         "نمی\u200cخواهم",
         "क्\u200dष",
         "",

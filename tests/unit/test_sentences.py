@@ -57,6 +57,9 @@ CASES = [
     "Who?|Me.|When?|Now.",
     "你好。|我很好。".replace("。|", "。|"),
     "वह गया।|वह आया।",
+    "It froze.|``We know,'' she said.|&quot;Go.&quot;|â€œYes,â€\x9d he said.",
+    "ASTANA. May 3 (Wire) - The house met.|It voted.",
+    "It is 5 ft. 3 in. tall.|It is old.",
     "Él llegó.|¿Por qué?|¡No!",
 ]
 

@@ -1,0 +1,223 @@
+"""Static word embeddings: what a word means without its sentence, at the speed of a lookup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from pipeline.models.ngrams import NgramIndex, Tokens
+from pipeline.models.tokens import as_texts, words
+from pipeline.schema import ConfigError
+
+Floats = NDArray[np.float32]
+
+
+class WordVectors:
+    """Vectors of words, each the mean of its sub-word tokens' vectors, remembered once looked up.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_tokens, n_dimensions)
+    tokenizer : str
+        A Hugging Face tokenizer as JSON.
+    """
+
+    def __init__(self, table: NDArray[np.float16], tokenizer: str) -> None:
+        from tokenizers import Tokenizer
+
+        self.table = table
+        self.tokenizer = tokenizer
+        self._tokenizer = Tokenizer.from_str(tokenizer)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._known = pa.array([], pa.string())
+        self._vectors = np.zeros((0, table.shape[1]), np.float32)
+
+    @classmethod
+    def load(cls, source: str) -> Self:
+        """Load "wordllama", which comes with its package, or a model2vec folder.
+
+        Raises
+        ------
+        ConfigError
+            For a folder without `model.safetensors` and `tokenizer.json`.
+        """
+        from safetensors.numpy import load_file
+
+        if source == "wordllama":
+            import wordllama
+
+            folder = Path(wordllama.__file__).parent
+            weights = folder / "weights" / "l2_supercat_256.safetensors"
+            tokenizer = folder / "tokenizers" / "l2_supercat_tokenizer_config.json"
+        else:
+            weights, tokenizer = Path(source) / "model.safetensors", Path(source) / "tokenizer.json"
+        if not (weights.is_file() and tokenizer.is_file()):
+            raise ConfigError(
+                f"source={source}: expected 'wordllama' or a model2vec folder with model.safetensors "
+                "and tokenizer.json"
+            )
+        tables = [t for t in load_file(weights).values() if t.ndim == 2]
+        return cls(tables[0].astype(np.float16), tokenizer.read_text(encoding="utf-8"))
+
+    def look_up(self, unique: pa.StringArray) -> Floats:
+        """Return the unit vectors of words, shape (n_words, n_dimensions)."""
+        at = pc.index_in(unique, self._known)
+        if at.null_count:
+            new = unique.filter(pc.is_null(at))
+            self._vectors = np.vstack([self._vectors, self._embed(new.to_pylist())])
+            self._known = pa.concat_arrays([self._known, new])
+            at = pc.index_in(unique, self._known)
+        found = self._vectors[at.to_numpy()]
+        if len(self._known) > 500_000:  # bounded, whatever is read
+            self._known, self._vectors = self._known[:0], self._vectors[:0]
+        return found
+
+    def _embed(self, unique: list[str]) -> Floats:
+        encoded = self._tokenizer.encode_batch(unique, add_special_tokens=False)
+        lengths = np.array([len(e.ids) for e in encoded])
+        ids = np.concatenate([np.array(e.ids, np.int64) for e in encoded])
+        ids = np.minimum(ids, len(self.table) - 1)
+        owner = np.repeat(np.arange(len(unique)), lengths)
+        pool = sparse.csr_matrix((np.ones(len(ids), np.float32), (owner, np.arange(len(ids)))))
+        return unit(pool @ self.table[ids].astype(np.float32))
+
+
+class Static(TransformerMixin, BaseEstimator):
+    """The mean of a text's word vectors, and n-grams of the clusters its words fall in.
+
+    The mean says what a text is about. Clusters keep the order of words while "slammed" and
+    "lambasted" count as one, so that what was learned of one word serves for its neighbours.
+
+    Parameters
+    ----------
+    source : str, default="wordllama"
+        Word vectors: see `WordVectors.load`.
+    clusters : int, default=1000
+        Number of clusters; 0 for the mean alone.
+    ngram_range : pair of int, default=(1, 2)
+        Of the clusters.
+    min_df : int, default=2
+        Fewest texts an n-gram of clusters occurs in.
+    mean_weight : float, default=1.0
+        Weight of the mean's block; both blocks have rows of unit length.
+    random_state : int, default=0
+        Of the clustering.
+
+    Attributes
+    ----------
+    vectors_ : WordVectors
+    centroids_ : ndarray of shape (n_clusters, n_dimensions)
+    index_ : NgramIndex
+    idf_ : ndarray of shape (n_ngrams,)
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str = "wordllama",
+        clusters: int = 1000,
+        ngram_range: tuple[int, int] = (1, 2),
+        min_df: int = 2,
+        mean_weight: float = 1.0,
+        random_state: int = 0,
+    ) -> None:
+        self.source = source
+        self.clusters = clusters
+        self.ngram_range = ngram_range
+        self.min_df = min_df
+        self.mean_weight = mean_weight
+        self.random_state = random_state
+
+    def fit(self, X: Sequence[str], y: object = None) -> Self:  # noqa: N803
+        """Load the vectors, cluster the words of the texts, and select n-grams of clusters."""
+        self.vectors_ = WordVectors.load(self.source)
+        if not self.clusters:
+            self.centroids_ = np.zeros((0, self.vectors_.table.shape[1]), np.float32)
+            return self
+        from sklearn.cluster import MiniBatchKMeans
+
+        tokens, counts = words(as_texts(X))
+        encoded = tokens.dictionary_encode()
+        vectors = self.vectors_.look_up(encoded.dictionary)
+        k = min(self.clusters, len(vectors))
+        means = MiniBatchKMeans(k, random_state=self.random_state, n_init=1, batch_size=4096, max_iter=20)
+        self.centroids_ = means.fit(vectors).cluster_centers_.astype(np.float32)
+        numbered = Tokens(self._cluster(vectors)[encoded.indices.to_numpy()], counts)
+        self.index_, df, used = NgramIndex.select(
+            numbered, k, (self.ngram_range[0], self.ngram_range[1]), self.min_df
+        )
+        self.centroids_ = self.centroids_[used]
+        self.idf_ = np.log((1 + len(counts)) / (1 + df)) + 1.0
+        return self
+
+    def transform(self, X: Sequence[str]) -> sparse.csr_matrix:  # noqa: N803
+        """Return both blocks side by side, shape (n_texts, n_dimensions + n_ngrams)."""
+        check_is_fitted(self)
+        tokens, counts = words(as_texts(X))
+        encoded = tokens.dictionary_encode()
+        vectors = self.vectors_.look_up(encoded.dictionary)
+        ids = encoded.indices.to_numpy().astype(np.int64)
+        texts = Tokens(ids, counts)
+        pool = sparse.csr_matrix(
+            (np.ones(len(ids), np.float32), (texts.rows, ids)), shape=(len(counts), len(vectors))
+        )
+        mean = sparse.csr_matrix(self.mean_weight * unit(pool @ vectors))
+        if not self.clusters:
+            return mean
+        clustered = Tokens(self._cluster(vectors)[ids], counts)
+        return sparse.hstack(
+            [mean, self.index_.tfidf(clustered, self.idf_, sublinear=True)], format="csr"
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return parameters and arrays, word vectors included: a bundle needs no other package's data."""
+        arrays: dict[str, NDArray[Any]] = {
+            "table": self.vectors_.table,
+            "tokenizer": np.frombuffer(_compact(self.vectors_.tokenizer), np.uint8),
+            "centroids": self.centroids_,
+        }
+        if self.clusters:
+            arrays |= {"idf": self.idf_, **self.index_.arrays()}
+        return {"parameters": self.get_params() | {"ngram_range": list(self.ngram_range)}, "arrays": arrays}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Rebuild a fitted transformer."""
+        arrays = dict(state["arrays"])
+        self = cls(**state["parameters"])
+        self.vectors_ = WordVectors(arrays.pop("table"), arrays.pop("tokenizer").tobytes().decode())
+        self.centroids_ = arrays.pop("centroids")
+        if self.clusters:
+            self.idf_ = arrays.pop("idf")
+            self.index_ = NgramIndex.from_arrays(len(self.centroids_), arrays)
+        return self
+
+    def _cluster(self, vectors: Floats) -> NDArray[np.int64]:
+        """Return the nearest centroid of each word."""
+        offset = 0.5 * np.einsum("ij,ij->i", self.centroids_, self.centroids_)
+        nearest = np.empty(len(vectors), np.int64)
+        for begin in range(0, len(vectors), 8192):
+            part = vectors[begin : begin + 8192]
+            nearest[begin : begin + 8192] = (part @ self.centroids_.T - offset).argmax(axis=1)
+        return nearest
+
+
+def unit(rows: Floats) -> Floats:
+    """Return rows scaled to length 1; rows of zeros stay."""
+    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norm > 0, norm, 1.0)
+
+
+def _compact(tokenizer: str) -> bytes:
+    return json.dumps(json.loads(tokenizer), ensure_ascii=False, separators=(",", ":")).encode()
