@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.files import atomic
 from pipeline.models.decision import Decision
-from pipeline.models.portable import assemble, dismantle
+from pipeline.models.portable import assemble, dismantle, requirements
 from pipeline.models.tokens import as_texts
 from pipeline.schema import InputError, LabelSet
 
@@ -42,8 +42,6 @@ class Bundle:
     labels : LabelSet
     card : dict
         What was trained on what, how well it does, and what it is not for.
-    requirements : tuple of str
-        Packages that scoring needs besides the usual ones.
     """
 
     scorer: Any
@@ -119,23 +117,28 @@ def load(folder: str | Path) -> Bundle:
         )
     verify(folder)
     structure = _read(folder / STRUCTURE)
-    if structure["format"] > FORMAT:
-        raise InputError(
-            f"{folder}: bundle of format {structure['format']}, this version reads {FORMAT}; upgrade"
-        )
     arrays = load_file(folder / WEIGHTS)
     try:
         scorer = assemble(structure["model"], arrays)
         decision = assemble(structure["decision"], arrays, "decision")
+        labels = LabelSet(tuple(structure["labels"]), structure["definitions"], structure["task"])
+        return Bundle(scorer, decision, labels, structure["card"])
     except InputError as error:
         raise InputError(f"{folder / STRUCTURE}: {error}") from None
-    labels = LabelSet(tuple(structure["labels"]), structure["definitions"], structure["task"])
-    return Bundle(scorer, decision, labels, structure["card"])
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{folder / STRUCTURE}: does not fit this version of the package ({error!r}); export it anew"
+        ) from None
 
 
 def verify(folder: Path) -> None:
     """Raise InputError unless the files are exactly those of the manifest."""
-    wanted = _read(folder / MANIFEST)["sha256"]
+    manifest = _read(folder / MANIFEST)
+    if manifest.get("format", 0) > FORMAT:
+        raise InputError(
+            f"{folder}: bundle of format {manifest['format']}, this version reads {FORMAT}; upgrade"
+        )
+    wanted = manifest.get("sha256", {})
     extra = {"registered_model_meta"}  # MLflow adds it to what it downloads
     found = {
         p.relative_to(folder).as_posix()
@@ -187,17 +190,12 @@ def _write_mlflow(folder: Path, bundle: Bundle) -> None:
     from importlib.metadata import version
     from platform import python_version
 
-    pins = [
-        f"{name}=={version(name)}" for name in (*REQUIREMENTS, *getattr(bundle.scorer, "requirements", ()))
-    ]
+    pins = [f"{name}=={version(name)}" for name in (*REQUIREMENTS, *sorted(requirements(bundle.scorer)))]
     (folder / "requirements.txt").write_text("\n".join(pins) + "\n")
     (folder / "python_env.yaml").write_text(
         f"python: {python_version()}\nbuild_dependencies:\n- pip\ndependencies:\n- -r requirements.txt\n"
     )
-    _write(
-        folder / "input_example.json",
-        {"dataframe_split": {"columns": ["text"], "data": [[t] for t in EXAMPLE]}},
-    )
+    _write(folder / "input_example.json", {"columns": ["text"], "data": [[t] for t in EXAMPLE]})
     outputs = [
         {"type": "array", "items": {"type": "string"}, "name": "labels", "required": True},
         *({"type": "double", "name": name, "required": True} for name in bundle.labels.names),
@@ -233,9 +231,12 @@ def _sha256(path: Path) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error}); export the bundle anew") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: not a JSON object; export the bundle anew")
+    return value
 
 
 def _write(path: Path, value: object) -> None:

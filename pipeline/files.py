@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.schema import ConfigError, InputError
+
+# What a user mends by choosing another output; any other failure is none of the output's.
+_UNWRITABLE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+}
 
 
 @contextmanager
@@ -33,13 +40,14 @@ def atomic(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _replace(temporary, path)
-    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another output") from error
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _replace(temporary: Path, path: Path) -> None:
@@ -47,7 +55,11 @@ def _replace(temporary: Path, path: Path) -> None:
     if temporary.is_dir() and path.is_dir():
         aside = path.with_name(f".{path.name}.{os.getpid()}.old")
         path.rename(aside)
-        temporary.rename(path)
+        try:
+            temporary.rename(path)
+        except OSError:
+            aside.rename(path)
+            raise
         shutil.rmtree(aside)
     else:
         temporary.replace(path)
@@ -97,13 +109,22 @@ def write_rows(path: str | Path, rows: Iterable[pa.RecordBatch], schema: pa.Sche
     return count
 
 
+def encodable(value: Any) -> Any:
+    """Return a value that UTF-8 can carry: lone surrogates, which JSON has, become "?"."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {encodable(key): encodable(item) for key, item in value.items()}
+    return [encodable(item) for item in value] if isinstance(value, list) else value
+
+
 def _rows(batch: Sequence[Row] | pa.RecordBatch) -> Sequence[Row]:
     return batch.to_pylist() if isinstance(batch, pa.RecordBatch) else batch
 
 
 @contextmanager
 def _jsonl(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    encode = json.JSONEncoder(ensure_ascii=False).encode
+    encode = json.JSONEncoder(ensure_ascii=False, default=str).encode  # Parquet has dates
     with path.open("w", encoding="utf-8", newline="\n") as file:
         yield lambda batch: file.writelines(f"{encode(row)}\n" for row in _rows(batch))
 
@@ -121,7 +142,7 @@ def _csv(path: Path, schema: pa.Schema) -> Iterator[Write]:
 def _cell(value: Any) -> Any:
     if isinstance(value, list):
         return ";".join(str(item) for item in value)
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else value
 
 
 @contextmanager

@@ -32,18 +32,24 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.7) -> Ints:
 
     Notes
     -----
-    Broder, A. (1997). On the resemblance and containment of documents. Overlaps are counted
-    exactly by a sparse product; shingles in more than 50 texts are left out of it (and of the
-    sizes), so that the product stays sparse.
+    Broder, A. (1997). On the resemblance and containment of documents. Candidates share a shingle
+    that 50 texts or fewer have, so that the product that finds them stays sparse; their overlap is
+    then counted exactly. A phrase in more texts than that is boilerplate: its copies are not paired,
+    or they would tie all articles together.
     """
     shingles = _shingles(texts)
     df = np.asarray(shingles.sum(axis=0)).ravel()
-    shingles = shingles[:, (df > 1) & (df <= COMMON)]
-    sizes = np.diff(_shingles(texts).indptr)
-    shared = sparse.triu(shingles @ shingles.T, k=1).tocoo()
-    union = sizes[shared.row] + sizes[shared.col] - shared.data
-    near = shared.data >= threshold * union
-    return np.column_stack([shared.row[near], shared.col[near]]).astype(np.int64)
+    rare = shingles[:, (df > 1) & (df <= COMMON)]
+    sizes = np.diff(shingles.indptr)
+    common = sizes - np.diff(shingles[:, df <= COMMON].indptr)
+    pairs = sparse.triu(rare @ rare.T, k=1).tocoo()
+    one, other = pairs.row, pairs.col
+    most = pairs.data + np.minimum(common[one], common[other])
+    possible = most >= threshold * (sizes[one] + sizes[other] - most)
+    one, other = one[possible], other[possible]
+    shared = np.asarray(shingles[one].multiply(shingles[other]).sum(axis=1)).ravel()
+    near = shared >= threshold * (sizes[one] + sizes[other] - shared)
+    return np.column_stack([one[near], other[near]]).astype(np.int64)
 
 
 def merge_groups(groups: Sequence[object], pairs: Ints) -> Ints:
@@ -168,6 +174,8 @@ def split_rows(
         raise ConfigError(f"split.folds={folds}: must be at least 2")
     if not 0 < test_ratio < 1:
         raise ConfigError(f"split.test_ratio={test_ratio}: must be between 0 and 1")
+    if not 0 < near_duplicate <= 1:
+        raise ConfigError(f"split.near_duplicate={near_duplicate}: must be above 0 and at most 1")
     pairs = near_duplicates(texts, near_duplicate)
     straddling = fixed_test[pairs[:, 0]] != fixed_test[pairs[:, 1]]
     repeated = np.zeros(len(texts), bool)
@@ -179,6 +187,8 @@ def split_rows(
             test = grouped_folds(y, groups, max(2, round(1 / test_ratio)), seed=seed) == 0
         result = np.where(test, TEST, LEFT_OUT)
         train = ~test & ~repeated
+        if not train.any():
+            raise ConfigError("split: no article is left to train on; mark fewer as 'test' in the metadata")
         result[train] = grouped_folds(y[train], groups[train], folds, seed=seed)
     except ValueError as error:
         raise ConfigError(f"split.folds={folds}: {error}; lower it or add articles") from None

@@ -51,11 +51,15 @@ def alpha_interval(matrix: NDArray[np.float64], *, seed: int = 0) -> dict[str, f
 
 
 def agreement(votes: Sequence[Sequence[Annotation]], labels: LabelSet) -> dict[str, dict[str, float]]:
-    """Return alpha with its interval for each label, over the sentences with two votes or more."""
+    """Return alpha with its interval for each label, over the sentences with two votes or more.
+
+    Labels that none or all of those votes give have no alpha, and no entry.
+    """
     shared = [same for same in votes if len(same) > 1]
     if not shared:
         return {}
-    return {label: alpha_interval(vote_matrix(shared, label)) for label in labels.names}
+    found = {label: alpha_interval(vote_matrix(shared, label)) for label in labels.names}
+    return {label: alpha for label, alpha in found.items() if not np.isnan(alpha["value"])}
 
 
 def _pairs(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

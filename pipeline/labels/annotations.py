@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.schema import Article, InputError, LabelSet
 
 FIELDS: dict[str, type] = {"article": str, "start": int, "end": int, "text": str, "labels": list}
+KINDS = ("headline", "body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,14 @@ def read_annotations(path: str | Path) -> Iterator[Annotation]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; set corpus.annotations to a JSONL file of annotations")
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             where = f"{path}:{number}"
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(f"{where}: not JSON ({error}); mend or remove the line") from None
             yield _annotation(row, where)
 
@@ -69,16 +70,21 @@ def _annotation(row: object, where: str) -> Annotation:
     if not isinstance(row, dict):
         raise InputError(f"{where}: expected an object with {', '.join(FIELDS)}")
     for field, kind in FIELDS.items():
-        if not isinstance(row.get(field), kind):
+        if not isinstance(row.get(field), kind) or isinstance(row[field], bool):
             found = "missing" if field not in row else f"is {type(row[field]).__name__}"
             raise InputError(f"{where}: field {field!r} {found}, expected {kind.__name__}")
     if not all(isinstance(label, str) for label in row["labels"]):
         raise InputError(f"{where}: field 'labels' must hold strings")
+    annotator, kind = row.get("annotator", ""), row.get("kind", "body")
+    if not isinstance(annotator, str):
+        raise InputError(f"{where}: field 'annotator' is {type(annotator).__name__}, expected str")
+    if kind not in KINDS:
+        raise InputError(f"{where}: field 'kind' is {kind!r}, expected {' or '.join(KINDS)}")
     return Annotation(
         **{field: row[field] for field in FIELDS if field != "labels"},
         labels=tuple(row["labels"]),
-        annotator=str(row.get("annotator", "")),
-        kind=row.get("kind", "body"),
+        annotator=annotator,
+        kind=kind,
         where=where,
     )
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.schema import ConfigError, LabelSet
+from pipeline.schema import ConfigError, LabelSet, nearest
 
 TASKS = ("multilabel", "multiclass")
+KEYS = ("names", "definitions", "task")
 
 
 def label_set(config: Mapping[str, Any]) -> LabelSet:
@@ -21,6 +22,8 @@ def label_set(config: Mapping[str, Any]) -> LabelSet:
     ConfigError
         For a missing or unknown key or value.
     """
+    if unknown := sorted(set(config) - set(KEYS)):
+        raise ConfigError(f"labels.{unknown[0]}: unknown key{nearest(str(unknown[0]), KEYS)}")
     if not (names := config.get("names")):
         raise ConfigError("labels.names: at least one label is needed")
     task = config.get("task", "multilabel")

@@ -29,6 +29,8 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
     sublinear_tf : bool, default=False
         Replace a count by 1 + log(count).
     lowercase : bool, default=True
+    mask_digits : bool, default=False
+        Read every digit as 0: "$24.5 billion" and "$31.2 billion" then share their n-grams.
 
     Attributes
     ----------
@@ -47,16 +49,18 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
         max_df: int | float = 1.0,
         sublinear_tf: bool = False,
         lowercase: bool = True,
+        mask_digits: bool = False,
     ) -> None:
         self.ngram_range = ngram_range
         self.min_df = min_df
         self.max_df = max_df
         self.sublinear_tf = sublinear_tf
         self.lowercase = lowercase
+        self.mask_digits = mask_digits
 
     def fit(self, X: Sequence[str], y: object = None) -> Self:  # noqa: N803
         """Learn vocabulary and inverse document frequencies from texts."""
-        tokens, counts = words(as_texts(X), lowercase=self.lowercase)
+        tokens, counts = words(as_texts(X), lowercase=self.lowercase, mask_digits=self.mask_digits)
         encoded = tokens.dictionary_encode()
         numbered = Tokens(encoded.indices.to_numpy().astype(np.int64), counts)
         self.index_, df, used = NgramIndex.select(
@@ -78,7 +82,7 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
     def transform(self, X: Sequence[str]) -> sparse.csr_matrix:  # noqa: N803
         """Return the matrix of shape (n_texts, n_features), rows of unit length."""
         check_is_fitted(self)
-        tokens, counts = words(as_texts(X), lowercase=self.lowercase)
+        tokens, counts = words(as_texts(X), lowercase=self.lowercase, mask_digits=self.mask_digits)
         ids = pc.index_in(tokens, self.vocabulary_).fill_null(-1).to_numpy().astype(np.int64)
         return self.index_.tfidf(Tokens(ids, counts), self.idf_, sublinear=self.sublinear_tf)
 

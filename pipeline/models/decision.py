@@ -111,7 +111,11 @@ class Decision(BaseEstimator):
         last = cut[best]
         if not y.any():
             return 1.0
-        return float((ranked[last] + ranked[last + 1]) / 2) if last + 1 < len(ranked) else float(ranked[last])
+        if last + 1 == len(ranked):
+            return float(ranked[last])
+        middle = (ranked[last] + ranked[last + 1]) / 2
+        # Between neighbouring floats there is no middle, and it may be rounded down to the lower.
+        return float(middle if middle > ranked[last + 1] else ranked[last])
 
 
 def platt(scores: Floats, y: Labels) -> tuple[float, float]:

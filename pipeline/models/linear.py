@@ -47,7 +47,7 @@ class Chain(BaseEstimator):
     Parameters
     ----------
     parts : list
-        All but the last transform; the last has `decision_function`.
+        All but the last transform; the last has `decision_function`, or transforms too.
     """
 
     def __init__(self, parts: Sequence[Any]) -> None:
@@ -55,7 +55,8 @@ class Chain(BaseEstimator):
 
     def transform(self, X: Any) -> Any:  # noqa: N803
         """Return the features, before the head."""
-        for part in self.parts[:-1]:
+        headed = hasattr(self.parts[-1], "decision_function")
+        for part in self.parts[:-1] if headed else self.parts:
             X = part.transform(X)  # noqa: N806
         return X
 
@@ -113,11 +114,12 @@ def linear_head(estimator: Any) -> LinearHead | None:
     inner = getattr(estimator, "estimators_", None)
     if inner is None or type(estimator).__name__ != "OneVsRestClassifier":
         return None
-    width = next((e.coef_.shape[1] for e in inner if hasattr(e, "coef_")), estimator_width(estimator))
+    coefs = [_row(e.coef_) if hasattr(e, "coef_") else None for e in inner]
+    width = next((len(c) for c in coefs if c is not None), estimator_width(estimator))
     coef, intercept = np.zeros((len(inner), width)), np.zeros(len(inner))
     for k, one in enumerate(inner):
-        if hasattr(one, "coef_"):
-            coef[k], intercept[k] = one.coef_[0], float(np.ravel(one.intercept_)[0])
+        if (row := coefs[k]) is not None:
+            coef[k], intercept[k] = row, float(np.ravel(one.intercept_)[0])
         elif hasattr(one, "class_prior_"):
             intercept[k] = logit(
                 np.clip(one.class_prior_[-1] if len(one.classes_) > 1 else one.classes_[0], 1e-6, 1 - 1e-6)
@@ -127,6 +129,11 @@ def linear_head(estimator: Any) -> LinearHead | None:
         else:
             return None
     return LinearHead(coef, intercept)
+
+
+def _row(coef: Any) -> Floats:
+    """Return the coefficients of one label, which estimators keep flat, as a row, or sparse."""
+    return np.ravel(coef.toarray() if sparse.issparse(coef) else coef)
 
 
 def estimator_width(estimator: Any) -> int:

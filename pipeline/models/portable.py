@@ -22,6 +22,8 @@ CLASSES = {
     "ArrowTfidf": "pipeline.models.arrow_tfidf",
     "Chain": "pipeline.models.linear",
     "Concatenation": "pipeline.models.linear",
+    "CueRules": "pipeline.models.cues",
+    "Cues": "pipeline.models.cues",
     "Decision": "pipeline.models.decision",
     "LinearHead": "pipeline.models.linear",
     "SkopsPart": "pipeline.models.skops_part",
@@ -49,6 +51,12 @@ def portable(estimator: Any) -> Any:
     from pipeline.models.skops_part import SkopsPart
 
     return SkopsPart(estimator)
+
+
+def requirements(part: Any) -> set[str]:
+    """Return the packages that a portable object and its parts need besides the usual ones."""
+    own = set(getattr(part, "requirements", ()))
+    return own.union(*(requirements(inner) for inner in getattr(part, "parts", ())))
 
 
 def dismantle(part: Any, path: str = "model") -> tuple[dict[str, Any], Arrays]:

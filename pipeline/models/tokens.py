@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 _MULTIBYTE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 _ASCII_BLANKS = bytes(c if chr(c).isalnum() or c == ord("_") or c >= 128 else 32 for c in range(256))
+_DIGITS_AS_ZERO = _ASCII_BLANKS.translate(bytes.maketrans(b"123456789", b"0" * 9))
 TEXT_COLUMN = "text"
 
 
@@ -47,12 +48,14 @@ def _columns(texts: object) -> list[object] | None:
 
 
 def _blank(value: object, row: int) -> str:
-    if value is None or value != value:  # NaN, pandas' mark of a missing string
+    # NaN and NA are pandas' marks of a missing string; NA has no truth value and pandas may be absent.
+    missing = (isinstance(value, float) and value != value) or type(value).__name__ == "NAType"
+    if value is None or missing:
         return ""
     raise TypeError(f"row {row}: expected a string, got {type(value).__name__}")
 
 
-def words(texts: Sequence[str], *, lowercase: bool = True) -> tuple[pa.Array, NDArray[np.int64]]:
+def words(texts: Sequence[str], *, lowercase: bool = True, mask_digits: bool = False) -> tuple[pa.Array, NDArray[np.int64]]:
     r"""Return the words of all texts, and of each text how many.
 
     A word is a run of two or more alphanumeric characters or underscores: `(?u)\b\w\w+\b`, the
@@ -77,7 +80,7 @@ def words(texts: Sequence[str], *, lowercase: bool = True) -> tuple[pa.Array, ND
     if not len(array):
         return pa.array([], pa.string()), np.zeros(0, np.int64)
     _, offsets, buffer = array.buffers()
-    data = (buffer.to_pybytes() if buffer else b"").translate(_ASCII_BLANKS)
+    data = (buffer.to_pybytes() if buffer else b"").translate(_DIGITS_AS_ZERO if mask_digits else _ASCII_BLANKS)
     for character in set(_MULTIBYTE.findall(data)):
         if not character.decode().isalnum():
             data = data.replace(character, b" " * len(character))

@@ -37,11 +37,19 @@ class CrossValidated:
     decision: Decision
 
 
-def scores(model: Any, texts: Sequence[str]) -> Floats:
-    """Return a fitted classifier's scores, shape (n_texts, n_labels), logits where it has only probabilities."""
+def scores(model: Any, texts: Any) -> Floats:
+    """Return a fitted classifier's scores, shape (n_texts, n_labels); logits where it has no others."""
     if hasattr(model, "decision_function"):
-        return np.asarray(model.decision_function(texts), dtype=np.float64).reshape(len(texts), -1)
-    return logit(np.clip(np.asarray(model.predict_proba(texts)), 1e-6, 1 - 1e-6))
+        found = np.asarray(model.decision_function(texts), dtype=np.float64)
+        return found.reshape(len(found), -1)
+    found = model.predict_proba(texts)
+    if isinstance(found, list):  # one array per label, of one column where the label never varied
+        pairs = zip(found, model.classes_, strict=True)
+        found = np.column_stack([p[:, 1] if p.shape[1] > 1 else p[:, 0] * known[0] for p, known in pairs])
+    head = model.steps[-1][1] if hasattr(model, "steps") else model
+    if not getattr(head, "multilabel_", True):  # a single label: both its sides
+        found = found[:, 1:]
+    return logit(np.clip(np.asarray(found, dtype=np.float64), 1e-6, 1 - 1e-6))
 
 
 def cross_validate(

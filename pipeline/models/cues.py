@@ -1,0 +1,271 @@
+"""Cue groups: hand-written patterns per label, as features and as a classifier of their own.
+
+Patterns are RE2's, matched by Arrow in C++: none can take more than linear time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from pipeline.models.cue_screen import Screen
+from pipeline.models.tokens import as_texts
+from pipeline.schema import ConfigError, nearest
+
+Floats = NDArray[np.float64]
+
+_REFERENCE = re.compile(r"<([a-z_]+)>")
+_UPPER = re.compile(r"(?:^|[^\\])(?:\\\\)*[A-Z]")
+_STRAIGHT = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\xa0", " "))
+_KEYS = {"name", "weight", "patterns"}
+_WORTH_SCREENING = 1000  # texts; for fewer, preparing the screen takes longer than it saves
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A compiled cue group: one regular expression for all its patterns."""
+
+    label: str
+    name: str
+    weight: float
+    pattern: str
+
+    @property
+    def regex(self) -> str:
+        """The pattern between flanks that make it match whole words only."""
+        return f"(?:^|[^0-9a-z])(?:{self.pattern})(?:[^0-9a-z]|$)"
+
+
+class Cues(TransformerMixin, BaseEstimator):
+    r"""Turn texts into indicators: which cue groups match.
+
+    Parameters
+    ----------
+    cues : mapping or path
+        `{"words": {name: [pattern]}, "labels": {label: [{"name", "weight", "patterns"}]}}`, or a
+        YAML file of it, such as conf/cues/news.yaml. In a pattern, `<name>` stands for those words.
+
+    Attributes
+    ----------
+    cues_ : dict
+        The mapping, whether given or read.
+    groups_ : list of Group
+        In column order: label by label, as written.
+
+    Notes
+    -----
+    Texts are lower-cased and their quotes straightened before matching, and a pattern matches where
+    neither an ASCII letter nor a digit touches it, so patterns need neither `(?i)` nor `\b`. Line
+    breaks within a pattern count for nothing.
+    """
+
+    def __init__(self, cues: Mapping[str, Any] | str | Path) -> None:
+        self.cues = cues
+
+    def fit(self, X: object = None, y: object = None) -> Self:  # noqa: N803
+        """Check and compile the cues; the texts are not looked at."""
+        self.cues_ = read_cues(self.cues)
+        self.groups_ = compile_cues(self.cues_)
+        self.__dict__.pop("_screen", None)
+        return self
+
+    def transform(self, X: Sequence[str]) -> sparse.csr_matrix:  # noqa: N803
+        """Return the 0/1 matrix of shape (n_texts, n_groups)."""
+        check_is_fitted(self)
+        lines = plain(as_texts(X))
+        candidates = self._screen.candidates(lines) if len(lines) >= _WORTH_SCREENING else None
+        found = [self._rows(lines, j, candidates) for j in range(len(self.groups_))]
+        indptr = np.concatenate([[0], np.cumsum([len(rows) for rows in found])])
+        rows = np.concatenate([*found, np.zeros(0, np.int64)])
+        shape = (len(lines), len(self.groups_))
+        return sparse.csc_matrix((np.ones(len(rows)), rows, indptr), shape=shape).tocsr()
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """Return "label/name" of each group, in column order."""
+        check_is_fitted(self)
+        return np.array([f"{group.label}/{group.name}" for group in self.groups_], dtype=object)
+
+    def state(self) -> dict[str, Any]:
+        """Return what `from_state` needs: the cues themselves, never a path to them."""
+        check_is_fitted(self)
+        return {"parameters": {"cues": self.cues_}, "arrays": {}}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Rebuild a fitted transformer."""
+        return cls(**state["parameters"]).fit()
+
+    @cached_property
+    def _screen(self) -> Screen:
+        return Screen([group.pattern for group in self.groups_])
+
+    def _rows(
+        self, lines: pa.LargeStringArray, j: int, candidates: sparse.csc_matrix | None
+    ) -> NDArray[np.int64]:
+        """Return the rows that group `j` matches."""
+        rows = np.arange(len(lines))
+        if candidates is not None and self._screen.needs[j] is not None:
+            column = slice(candidates.indptr[j], candidates.indptr[j + 1])
+            rows = np.sort(candidates.indices[column]).astype(np.int64)
+            lines = lines.take(pa.array(rows))
+        return rows[pc.match_substring_regex(lines, self.groups_[j].regex).to_numpy(zero_copy_only=False)]
+
+
+class CueRules(ClassifierMixin, BaseEstimator):
+    """Score each label by the weights of its cue groups; nothing is learnt.
+
+    Parameters
+    ----------
+    cues : mapping or path
+        As for `Cues`; each label's groups carry the weights.
+    labels : sequence of str, optional
+        The labels to score, in order; by default those of the cues, as written.
+
+    Attributes
+    ----------
+    cues_ : Cues
+        Fitted.
+    weights_ : ndarray of shape (n_groups, n_labels)
+    """
+
+    def __init__(self, cues: Mapping[str, Any] | str | Path, *, labels: Sequence[str] | None = None) -> None:
+        self.cues = cues
+        self.labels = labels
+
+    def fit(self, X: object = None, y: Any = None) -> Self:  # noqa: N803
+        """Check that the cues compile and fit the labels; the texts are not looked at."""
+        cues = Cues(self.cues).fit()
+        known = list(cues.cues_["labels"])
+        names = known if self.labels is None else list(self.labels)
+        if unknown := [name for name in names if name not in known]:
+            raise ConfigError(f"cues: no groups for label {unknown[0]!r}{nearest(unknown[0], known)}")
+        if y is not None and np.shape(y)[1:] != (len(names),):
+            raise ConfigError(f"cues: {len(names)} labels have groups, but the targets are {np.shape(y)}")
+        self.weights_ = np.array([[g.weight * (g.label == name) for name in names] for g in cues.groups_])
+        self.cues_ = cues
+        return self
+
+    def decision_function(self, X: Sequence[str]) -> Floats:  # noqa: N803
+        """Return scores of shape (n_texts, n_labels): summed weights less 0.5."""
+        check_is_fitted(self)
+        return np.asarray(self.cues_.transform(X) @ self.weights_) - 0.5
+
+    def predict(self, X: Sequence[str]) -> NDArray[np.int8]:  # noqa: N803
+        """Return 0/1 labels of shape (n_texts, n_labels): scores above 0."""
+        return (self.decision_function(X) > 0).astype(np.int8)
+
+    def state(self) -> dict[str, Any]:
+        """Return what `from_state` needs: the cues themselves, never a path to them."""
+        check_is_fitted(self)
+        labels = None if self.labels is None else list(self.labels)
+        return {"parameters": {"cues": self.cues_.cues_, "labels": labels}, "arrays": {}}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Rebuild a fitted classifier."""
+        return cls(**state["parameters"]).fit()
+
+
+def plain(texts: Sequence[str]) -> pa.LargeStringArray:
+    """Return texts as the patterns expect them: lower case, straight quotes, no line breaks."""
+    rows = []
+    for text in texts:
+        line = text.lower().replace("\n", " ")
+        if not line.isascii():
+            for fancy, simple in _STRAIGHT:
+                line = line.replace(fancy, simple)
+        rows.append(line)
+    try:
+        return pa.array(rows, pa.large_string())
+    except UnicodeEncodeError:  # lone surrogates, which JSON can carry
+        return pa.array([row.encode("utf-8", "replace").decode() for row in rows], pa.large_string())
+
+
+def read_cues(cues: Mapping[str, Any] | str | Path) -> dict[str, Any]:
+    """Return the mapping of cues, read from YAML where a path is given."""
+    if not isinstance(cues, Mapping):
+        import yaml
+
+        try:
+            cues = yaml.safe_load(Path(cues).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"cues: cannot read them: {error}") from None
+    if not isinstance(cues, Mapping) or not isinstance(cues.get("labels"), Mapping) or not cues["labels"]:
+        raise ConfigError("cues: expected a mapping with `labels`, each a list of groups, and maybe `words`")
+    return dict(cues)
+
+
+def compile_cues(cues: Mapping[str, Any]) -> list[Group]:
+    """Return the groups of a mapping of cues.
+
+    Raises
+    ------
+    ConfigError
+        Naming label, group and pattern.
+    """
+    words: dict[str, str] = {}
+    for name, patterns in (cues.get("words") or {}).items():
+        words[name] = "(?:" + "|".join(_expanded(f"words/{name}", patterns, words)) + ")"
+    groups = [group for label, listed in cues["labels"].items() for group in _groups(label, listed, words)]
+    seen: set[tuple[str, str]] = set()
+    for group in groups:
+        if (group.label, group.name) in seen:
+            raise ConfigError(f"cues: {group.label}/{group.name}: two groups of this name; rename one")
+        seen.add((group.label, group.name))
+    return groups
+
+
+def _groups(label: str, listed: Any, words: Mapping[str, str]) -> Iterator[Group]:
+    for i, group in enumerate(listed if isinstance(listed, Sequence) else [listed]):
+        if not isinstance(group, Mapping) or set(group) != _KEYS or not isinstance(group["name"], str):
+            raise ConfigError(f"cues: {label}: group {i + 1}: expected name, weight and patterns")
+        where = f"{label}/{group['name']}"
+        if isinstance(group["weight"], bool) or not isinstance(group["weight"], int | float):
+            raise ConfigError(f"cues: {where}: weight {group['weight']!r} is not a number")
+        patterns = _expanded(where, group["patterns"], words)
+        compiled = Group(label, group["name"], float(group["weight"]), "|".join(patterns))
+        if problem := _problem(compiled):
+            for pattern, written in zip(patterns, group["patterns"], strict=True):
+                if reason := _problem(Group(label, group["name"], 0.0, pattern)):
+                    raise ConfigError(f"cues: {where}: pattern {written!r}: {reason}")
+            raise ConfigError(f"cues: {where}: each pattern is sound but not all in one, split it: {problem}")
+        yield compiled
+
+
+def _expanded(where: str, patterns: Any, words: Mapping[str, str]) -> list[str]:
+    """Return patterns with `<word>` written out."""
+    if not isinstance(patterns, Sequence) or isinstance(patterns, str) or not patterns:
+        raise ConfigError(f"cues: {where}: expected a list of patterns")
+    expanded = []
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise ConfigError(f"cues: {where}: pattern {pattern!r} is not text; put it in quotes")
+        if _UPPER.search(pattern):
+            problem = "texts are lower-cased, so a capital never matches"
+            raise ConfigError(f"cues: {where}: pattern {pattern!r}: {problem}")
+        if unknown := [name for name in _REFERENCE.findall(pattern) if name not in words]:
+            hint = nearest(unknown[0], list(words))
+            raise ConfigError(f"cues: {where}: pattern {pattern!r}: unknown <{unknown[0]}>{hint}")
+        expanded.append(_REFERENCE.sub(lambda match: words[match[1]], pattern.replace("\n", "")))
+    return expanded
+
+
+def _problem(group: Group) -> str | None:
+    """Return what is wrong with a group's regular expression."""
+    try:
+        hit = pc.match_substring_regex(pa.array([""]), group.regex)
+    except (pa.ArrowInvalid, UnicodeEncodeError) as error:
+        return str(error)
+    return "matches the empty text, so every sentence; look for a stray |" if hit[0].as_py() else None

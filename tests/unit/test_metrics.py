@@ -1,0 +1,203 @@
+"""Scores against scikit-learn, intervals against a slow loop and against truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    f1_score,
+    precision_score,
+    recall_score,
+)
+
+from pipeline.evaluation import metrics
+
+NAMES = ("a", "b", "c")
+
+
+def drawn(n=200, seed=0, articles=30):
+    rng = np.random.default_rng(seed)
+    y = (rng.random((n, 3)) < [0.2, 0.5, 0.05]).astype(np.int8)
+    p = np.clip(0.5 * y + 0.6 * rng.random((n, 3)), 0, 1)
+    return y, (p > 0.55).astype(np.int8), p, [f"art{i}" for i in rng.integers(0, articles, n)]
+
+
+def block(y, predicted, p, groups=None, seed=0):
+    return metrics.evaluate(y, predicted, p, labels=NAMES, thresholds=[0.5] * 3, groups=groups, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("grouped", [False, True])
+def test_values_equal_sklearn(seed, grouped):
+    y, predicted, p, groups = drawn(seed=seed)
+    found = block(y, predicted, p, groups if grouped else None)
+    assert found["macro_f1"]["value"] == pytest.approx(f1_score(y, predicted, average="macro"))
+    assert found["micro_f1"]["value"] == pytest.approx(f1_score(y, predicted, average="micro"))
+    assert found["subset_accuracy"]["value"] == pytest.approx(accuracy_score(y, predicted))
+    assert found["sentences"] == 200
+    assert found["articles"] == (len(set(groups)) if grouped else 200)
+    for k, name in enumerate(NAMES):
+        one = found["per_label"][name]
+        assert one["precision"] == pytest.approx(precision_score(y[:, k], predicted[:, k]))
+        assert one["recall"] == pytest.approx(recall_score(y[:, k], predicted[:, k]))
+        assert one["f1"] == pytest.approx(f1_score(y[:, k], predicted[:, k]))
+        assert one["average_precision"] == pytest.approx(average_precision_score(y[:, k], p[:, k]))
+        assert one["brier"] == pytest.approx(brier_score_loss(y[:, k], p[:, k]))
+        assert one["support"] == y[:, k].sum()
+        assert one["threshold"] == 0.5
+
+
+BITS = st.integers(1, 12).flatmap(
+    lambda n: st.tuples(arrays(np.int8, (n, 3), elements=st.integers(0, 1)), st.integers(0, 10_000))
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(BITS, BITS)
+def test_degenerate_labels_give_numbers_in_order(first, second):
+    y, seed = first
+    predicted = np.resize(second[0], y.shape)
+    p = np.random.default_rng(seed).random(y.shape)
+    groups = [str(i // 2) for i in range(len(y))]
+    found = block(y, predicted, p, groups)
+    for name in ("macro_f1", "micro_f1", "subset_accuracy"):
+        assert 0 <= found[name]["low"] <= found[name]["value"] <= found[name]["high"] <= 1
+    for k, name in enumerate(NAMES):
+        one = found["per_label"][name]
+        assert 0 <= one["f1_low"] <= one["f1"] <= one["f1_high"] <= 1
+        assert all(np.isfinite(value) for value in one.values())
+        assert one["f1"] == pytest.approx(f1_score(y[:, k], predicted[:, k], zero_division=0))
+
+
+@pytest.mark.parametrize(("truth", "given"), [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_constant_labels(truth, given):
+    y, predicted = np.full((6, 3), truth, np.int8), np.full((6, 3), given, np.int8)
+    found = block(y, predicted, np.full((6, 3), 0.5))
+    value = float(truth and given)
+    assert found["macro_f1"] == {"value": value, "low": value, "high": value}
+    assert found["subset_accuracy"]["value"] == float(truth == given)
+    assert found["per_label"]["a"]["average_precision"] == float(truth)
+    assert found["per_label"]["a"]["brier"] == pytest.approx(0.25)
+
+
+def test_one_article_has_no_width():
+    y, predicted, p, _ = drawn()
+    found = block(y, predicted, p, ["same"] * len(y))
+    assert found["macro_f1"]["low"] == pytest.approx(found["macro_f1"]["high"])
+    assert found["articles"] == 1
+
+
+def test_counts_by_hand():
+    y = np.array([[1, 0], [1, 1], [0, 0]], np.int8)
+    predicted = np.array([[1, 1], [0, 1], [0, 0]], np.int8)
+    # true positives, false positives, false negatives of two labels; rows right; rows
+    assert metrics.article_counts(y, predicted, ["x", "y", "x"]).tolist() == [
+        [1, 0, 0, 1, 0, 0, 1, 2],
+        [0, 1, 0, 0, 1, 0, 0, 1],
+    ]
+
+
+def test_bootstrap_equals_a_slow_loop():
+    """The same draws of articles, with rows gathered and scored by scikit-learn."""
+    y, predicted, _, groups = drawn(n=60, articles=8)
+    counts = metrics.article_counts(y, predicted, groups)
+    names = np.unique(groups)
+    fast = metrics.summarise(metrics.resample(counts, seed=3, times=25))
+    draws = np.random.default_rng(3).multinomial(len(names), np.full(len(names), 1 / len(names)), size=25)
+    for i, draw in enumerate(draws):
+        rows = [
+            r
+            for name, times in zip(names, draw, strict=True)
+            for r in np.flatnonzero(np.array(groups) == name).tolist() * times
+        ]
+        assert fast["macro_f1"][i] == pytest.approx(
+            f1_score(y[rows], predicted[rows], average="macro", zero_division=0)
+        )
+        assert fast["micro_f1"][i] == pytest.approx(f1_score(y[rows], predicted[rows], average="micro"))
+        assert fast["subset_accuracy"][i] == pytest.approx(accuracy_score(y[rows], predicted[rows]))
+
+
+def test_resampling_in_parts_draws_as_many():
+    """More articles than one part of the matrix product holds."""
+    counts = np.ones((30_000, 8), np.int64)
+    totals = metrics.resample(counts, seed=0, times=700)
+    assert totals.shape == (700, 8)
+    assert (totals == 30_000).all()
+
+
+def test_interval_is_of_percentiles_and_holds_the_value():
+    assert metrics.interval(0.5, np.arange(1001) / 1000) == pytest.approx(
+        {"value": 0.5, "low": 0.025, "high": 0.975}
+    )
+    assert metrics.interval(0.99, np.array([0.1, 0.2]))["high"] == 0.99
+    assert metrics.interval(0.0, np.array([0.1, 0.2]))["low"] == 0.0
+
+
+def test_same_seed_same_interval_other_seed_another():
+    y, predicted, p, groups = drawn()
+    assert block(y, predicted, p, groups, seed=1) == block(y, predicted, p, groups, seed=1)
+    assert (
+        block(y, predicted, p, groups, seed=1)["macro_f1"]
+        != block(y, predicted, p, groups, seed=2)["macro_f1"]
+    )
+
+
+def test_order_of_rows_does_not_matter():
+    y, predicted, p, groups = drawn()
+    order = np.random.default_rng(0).permutation(len(y))
+    one, other = (
+        block(y, predicted, p, groups),
+        block(y[order], predicted[order], p[order], np.array(groups)[order]),
+    )
+    for name in ("macro_f1", "micro_f1", "subset_accuracy"):
+        assert one[name] == pytest.approx(other[name])
+
+
+def test_articles_resampled_whole_make_wider_intervals():
+    """Where the sentences of an article are right or wrong together."""
+    articles = np.repeat(np.arange(40), 10)
+    y = np.ones((400, 1), np.int8)
+    predicted = (articles % 2 == 0).astype(np.int8)[:, None]
+
+    def width(groups):
+        found = metrics.evaluate(
+            y, predicted, predicted * 1.0, labels=["a"], thresholds=[None], groups=groups
+        )["subset_accuracy"]
+        return found["high"] - found["low"]
+
+    assert width(articles.astype(str)) > 2.5 * width(None)
+
+
+def test_intervals_cover_the_truth():
+    """200 small test sets of 40 articles drawn from a large population: 95 % should cover."""
+    rng = np.random.default_rng(5)
+    skill = rng.beta(4, 1.5, size=4000)
+    truth = skill.mean()
+    covered = 0
+    for run in range(200):
+        chosen = rng.choice(skill, 40)
+        counts = np.zeros((40, 5), np.int64)
+        counts[:, 3] = rng.binomial(10, chosen)
+        counts[:, 4] = 10
+        found = metrics.summarise(metrics.resample(counts, seed=run, times=400))["subset_accuracy"]
+        low, high = np.percentile(found, [2.5, 97.5])
+        covered += low <= truth <= high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_calibration_error_by_hand():
+    p = np.array([0.1, 0.1, 0.9, 0.9])
+    assert metrics.calibration_error(np.array([0, 0, 1, 1], np.int8), p, bins=2) == pytest.approx(0.1)
+    assert metrics.calibration_error(np.array([1, 1, 0, 0], np.int8), p, bins=2) == pytest.approx(0.9)
+    assert metrics.calibration_error(np.array([1], np.int8), np.array([0.25])) == pytest.approx(0.75)
+
+
+def test_calibrated_probabilities_have_little_error():
+    rng = np.random.default_rng(1)
+    p = rng.random(20_000)
+    y = (rng.random(20_000) < p).astype(np.int8)
+    assert metrics.calibration_error(y, p) < 0.02 < metrics.calibration_error(y, p**2)
