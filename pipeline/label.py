@@ -20,6 +20,7 @@ from pipeline.labels.annotations import Annotation, by_sentence, check, majority
 from pipeline.labels.labelset import label_set
 from pipeline.schema import SENTENCES, Article, InputError, LabelSet
 from pipeline.text.cleaning import clean
+from pipeline.text.decoding import open_text
 from pipeline.text.readers import read_articles
 from pipeline.text.sentences import split_article
 
@@ -92,11 +93,16 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, str]]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; set corpus.metadata to a CSV file, or to null")
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    found: dict[str, dict[str, str]] = {}
+    with open_text(path, newline="") as file:
         reader = csv.DictReader(file)
         if "article" not in (reader.fieldnames or []):
             raise InputError(f"{path}: no column 'article'; found {', '.join(reader.fieldnames or [])}")
-        return {row["article"]: row for row in reader}
+        for row in reader:
+            if row["article"] in found:
+                raise InputError(f"{path}:{reader.line_num}: second row for article {row['article']!r}")
+            found[row["article"]] = row
+    return found
 
 
 def fingerprint(paths: Sequence[str | Path | None], labels: LabelSet) -> str:
@@ -159,10 +165,8 @@ def summary(statistics: dict[str, Any]) -> str:
         tail = f"   alpha {agreed['value']:.2f} [{agreed['low']:.2f}, {agreed['high']:.2f}]" if agreed else ""
         lines.append(f"  {name:<16}{count:>6}  {count / max(statistics['sentences'], 1):6.1%}{tail}")
     lines.append("  together: " + ", ".join(f"{k} {n}" for k, n in list(statistics["together"].items())[:6]))
-    if statistics["sentences_with_two_votes"]:
-        lines.append(
-            f"  Krippendorff's alpha over {statistics['sentences_with_two_votes']} sentences labelled twice or more"
-        )
+    if shared := statistics["sentences_with_two_votes"]:
+        lines.append(f"  Krippendorff's alpha over {shared} sentences labelled twice or more")
     lines.append(
         f"  ingest finds {statistics['ingest_finds'] / max(statistics['sentences'], 1):.1%} of the annotated "
         f"sentences exactly, and {statistics['ingest_finds_besides']} segments besides"

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run
         Where the store cannot be reached.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 12 s; MLflow's 7 take 4 minutes
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -50,7 +51,7 @@ def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run
     try:
         client = MlflowClient(tracking_uri=uri or default_uri(root))
         found = client.get_experiment_by_name(experiment)
-        location = None if uri else (root / "mlartifacts").as_uri()
+        location = None if uri else (home(root) / "mlartifacts").as_uri()
         experiment_id = (
             found.experiment_id if found else client.create_experiment(experiment, artifact_location=location)
         )
@@ -66,7 +67,19 @@ def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run
         status = "KILLED"
         raise
     finally:
-        client.set_terminated(run_id, status)
+        with suppress(MlflowException, OSError):  # gone since: what was logged stays
+            client.set_terminated(run_id, status)
+
+
+@contextmanager
+def _store_may_fail() -> Iterator[None]:
+    """Turn what MLflow raises into a TrackingError."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"tracking: {_first_line(error)}; is the server running?") from None
 
 
 class Run:
@@ -86,6 +99,7 @@ class Run:
         self.experiment = experiment
         self.name = name
 
+    @_store_may_fail()
     def parameters(self, config: Mapping[str, Any]) -> None:
         """Log a nested configuration as flat parameters, and whole as an artifact."""
         from mlflow.entities import Param
@@ -96,6 +110,7 @@ class Run:
             self._client.log_batch(self.id, params=items[begin : begin + PARAMETERS_A_BATCH])
         self._client.log_dict(self.id, dict(config), "config.yaml")
 
+    @_store_may_fail()
     def metrics(self, block: Mapping[str, Any], prefix: str) -> None:
         """Log a block of scores: `test/macro_f1`, `test/macro_f1_low`, `test/denial/f1`, ..."""
         import time
@@ -112,16 +127,19 @@ class Run:
         now = int(time.time() * 1000)
         self._client.log_batch(self.id, metrics=[Metric(k, float(v), now, 0) for k, v in flat.items()])
 
+    @_store_may_fail()
     def numbers(self, values: Mapping[str, float]) -> None:
         """Log single figures, such as seconds."""
         for key, value in values.items():
             self._client.log_metric(self.id, key, value)
 
+    @_store_may_fail()
     def tags(self, values: Mapping[str, str]) -> None:
         """Tag the run."""
         for key, value in values.items():
             self._client.set_tag(self.id, key, value)
 
+    @_store_may_fail()
     def data(self, table: pa.Table, *, source: str, name: str, digest: str) -> None:
         """Log the labelled sentences as the run's data set input."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -139,10 +157,12 @@ class Run:
             self.id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
         )
 
+    @_store_may_fail()
     def files(self, folder: Path, path: str | None = None) -> None:
         """Log a folder of artifacts."""
         self._client.log_artifacts(self.id, str(folder), path)
 
+    @_store_may_fail()
     def model(self, folder: Path) -> str:
         """Log a bundle as the run's model and return its URI, `models:/…`."""
         from mlflow.entities import LoggedModelOutput
@@ -177,7 +197,12 @@ def local_folder(uri: str | Path, root: Path) -> Path:
 
 def default_uri(root: Path) -> str:
     """Return the store that is used where none is configured."""
-    return f"sqlite:///{root / 'mlflow.db'}"
+    return f"sqlite:///{home(root) / 'mlflow.db'}"
+
+
+def home(root: Path) -> Path:
+    """Return the checkout that keeps the store: DVC deletes the copies it runs queued experiments in."""
+    return Path(*root.parts[: root.parts.index(".dvc")]) if ".dvc" in root.parts else root
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -198,12 +223,10 @@ def _source(root: Path) -> dict[str, str]:
     """Return tags that say which code and which data a run came from."""
     tags = {"mlflow.source.name": " ".join(sys.argv[:1]), "mlflow.source.type": "LOCAL"}
     git = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    try:
+    with suppress(OSError, subprocess.SubprocessError):  # not a checkout: nothing to say
         tags["mlflow.source.git.commit"] = subprocess.run(
             git, capture_output=True, text=True, check=True, timeout=10
         ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        pass  # not a checkout: nothing to say
     return tags | _dvc_hashes(root / "dvc.lock")
 
 

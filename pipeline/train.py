@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import ROOT, stage
-from pipeline.schema import InputError, LabelSet
+from pipeline.schema import ConfigError, InputError, LabelSet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +93,7 @@ def train(config: DictConfig) -> dict[str, Any]:
         save(bundle, config.output)
         report(Path(config.report), metrics, data, predicted)
         if run:
-            log(run, config, metrics, data, time.perf_counter() - began)
+            try_to_log(run, config, metrics, data, time.perf_counter() - began)
     say(conclusion(config, metrics, run))
     return metrics
 
@@ -107,15 +107,19 @@ def label_set_of(config: DictConfig) -> LabelSet:
 
 def labelled_sentences(config: DictConfig) -> pa.Table:
     """Return the labelled sentences, prepared anew where missing or older than their inputs."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from pipeline.label import FINGERPRINT, fingerprint, prepare, summary
 
     path, corpus = Path(config.labelled), config.corpus
+    if path.suffix != ".parquet":
+        raise ConfigError(f"labelled={path}: extension must be .parquet")
     if path.is_file():
         wanted = fingerprint([corpus.articles, corpus.metadata, corpus.annotations], label_set_of(config))
-        if (pq.read_schema(path).metadata or {}).get(FINGERPRINT) == wanted.encode():
-            return pq.read_table(path)
+        with suppress(pa.ArrowInvalid):  # damaged: as good as stale
+            if (pq.read_schema(path).metadata or {}).get(FINGERPRINT) == wanted.encode():
+                return pq.read_table(path)
     say(f"labelled sentences are {'stale' if path.is_file() else 'missing'}: preparing {path}")
     say(summary(prepare(config, output=path, statistics=path.with_suffix(".json"))))
     return pq.read_table(path)
@@ -249,6 +253,35 @@ def report(folder: Path, metrics: dict[str, Any], data: Data, predicted: dict[st
             data.labels.names,
             title,
         )
+        tables(temporary, metrics, data, predicted["probabilities"])
+
+
+def tables(folder: Path, metrics: dict[str, Any], data: Data, probabilities: NDArray[np.float64]) -> None:
+    """Write what `dvc metrics` and `dvc plots` show, and the test sentences for `pipeline.evaluate`."""
+    import json
+
+    from pipeline.evaluation.curves import precision_recall_rows
+    from pipeline.files import write_rows
+
+    rows = data.split.test
+    (folder / "scores.json").write_text(json.dumps(scores(metrics), indent=1) + "\n", encoding="utf-8")
+    test = data.table.take(rows)
+    write_rows(folder / "test.parquet", test.to_batches(), test.schema)
+    curves = precision_recall_rows(data.y[rows], probabilities, data.labels.names)
+    write_rows(folder / "precision_recall.csv", [curves], curves.schema)
+
+
+def scores(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the few scores that runs are compared by."""
+    return {
+        short: {
+            "macro_f1": metrics[block]["macro_f1"]["value"],
+            "micro_f1": metrics[block]["micro_f1"]["value"],
+            "subset_accuracy": metrics[block]["subset_accuracy"]["value"],
+            **{name: one["f1"] for name, one in metrics[block]["per_label"].items()},
+        }
+        for short, block in (("cv", "cross_validation"), ("test", "test"))
+    }
 
 
 def open_run(stack: ExitStack, config: DictConfig) -> Run | None:
@@ -262,6 +295,16 @@ def open_run(stack: ExitStack, config: DictConfig) -> Run | None:
     except TrackingError as error:
         sys.stderr.write(f"warning: {error} Training goes on without a log.\n")
         return None
+
+
+def try_to_log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: float) -> None:
+    """Log the run; where the store is gone by now, bundle and report are there all the same."""
+    from pipeline.tracking import TrackingError
+
+    try:
+        log(run, config, metrics, data, seconds)
+    except TrackingError as error:
+        sys.stderr.write(f"warning: {error} The log is incomplete; bundle and report are not.\n")
 
 
 def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: float) -> None:

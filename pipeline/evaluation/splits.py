@@ -170,11 +170,11 @@ def split_rows(
     Articles that share a near-duplicate go to the same fold. A fixed test article stays where it is:
     the training sentence that it nearly repeats is left out instead.
     """
-    if folds < 2:
+    if not isinstance(folds, int) or folds < 2:
         raise ConfigError(f"split.folds={folds}: must be at least 2")
-    if not 0 < test_ratio < 1:
+    if not isinstance(test_ratio, int | float) or not 0 < test_ratio < 1:
         raise ConfigError(f"split.test_ratio={test_ratio}: must be between 0 and 1")
-    if not 0 < near_duplicate <= 1:
+    if not isinstance(near_duplicate, int | float) or not 0 < near_duplicate <= 1:
         raise ConfigError(f"split.near_duplicate={near_duplicate}: must be above 0 and at most 1")
     pairs = near_duplicates(texts, near_duplicate)
     straddling = fixed_test[pairs[:, 0]] != fixed_test[pairs[:, 1]]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.schema import ConfigError, LabelSet, nearest
+from pipeline.schema import ConfigError, InputError, LabelSet, nearest
 
 TASKS = ("multilabel", "multiclass")
 KEYS = ("names", "definitions", "task")
@@ -38,10 +38,13 @@ def indicator(rows: Sequence[Sequence[str]], labels: LabelSet) -> NDArray[np.int
     Raises
     ------
     InputError
-        For an unknown name.
+        For an unknown name, or where the task is "multiclass" and a row has not exactly one.
     """
     y = np.zeros((len(rows), len(labels.names)), np.int8)
     for row, names in enumerate(rows):
         for name in names:
             y[row, labels.index(name)] = 1
+        if labels.task == "multiclass" and y[row].sum() != 1:
+            found = ", ".join(names) or "none"
+            raise InputError(f"row {row + 1}: task multiclass needs exactly one label, got {found}")
     return y

@@ -20,6 +20,7 @@ from pipeline.models.tokens import as_texts, words
 from pipeline.schema import ConfigError
 
 Floats = NDArray[np.float32]
+BLOCK = 8192
 
 
 class WordVectors:
@@ -94,30 +95,27 @@ class WordVectors:
 
 
 class Static(TransformerMixin, BaseEstimator):
-    """The mean of a text's word vectors, and n-grams of the clusters its words fall in.
+    """The mean of a text's word vectors, and n-grams of the frequent words nearest to its words.
 
-    The mean says what a text is about. Clusters keep the order of words while "slammed" and
-    "lambasted" count as one, so that what was learned of one word serves for its neighbours.
+    The mean says what a text is about. The n-grams keep the order of words, with every word read as
+    the frequent word of nearest meaning (its anchor): what was learned of "criticised" then serves
+    for "lambasted", seen in training or not.
 
     Parameters
     ----------
     source : str, default="wordllama"
         Word vectors: see `WordVectors.load`.
-    clusters : int, default=1000
-        Number of clusters; 0 for the mean alone.
+    anchors : int, default=2000
+        How many of the most frequent words are anchors; 0 for the mean alone.
     ngram_range : pair of int, default=(1, 2)
-        Of the clusters.
+        Of the anchors.
     min_df : int, default=2
-        Fewest texts an n-gram of clusters occurs in.
-    mean_weight : float, default=1.0
-        Weight of the mean's block; both blocks have rows of unit length.
-    random_state : int, default=0
-        Of the clustering.
+        Fewest texts an n-gram of anchors occurs in.
 
     Attributes
     ----------
     vectors_ : WordVectors
-    centroids_ : ndarray of shape (n_clusters, n_dimensions)
+    anchors_ : ndarray of shape (n_anchors, n_dimensions)
     index_ : NgramIndex
     idf_ : ndarray of shape (n_ngrams,)
     """
@@ -126,38 +124,32 @@ class Static(TransformerMixin, BaseEstimator):
         self,
         *,
         source: str = "wordllama",
-        clusters: int = 1000,
+        anchors: int = 2000,
         ngram_range: tuple[int, int] = (1, 2),
         min_df: int = 2,
-        mean_weight: float = 1.0,
-        random_state: int = 0,
     ) -> None:
         self.source = source
-        self.clusters = clusters
+        self.anchors = anchors
         self.ngram_range = ngram_range
         self.min_df = min_df
-        self.mean_weight = mean_weight
-        self.random_state = random_state
 
     def fit(self, X: Sequence[str], y: object = None) -> Self:  # noqa: N803
-        """Load the vectors, cluster the words of the texts, and select n-grams of clusters."""
+        """Load the vectors, choose the anchors, and select their n-grams."""
         self.vectors_ = WordVectors.load(self.source)
-        if not self.clusters:
-            self.centroids_ = np.zeros((0, self.vectors_.table.shape[1]), np.float32)
+        if not self.anchors:
+            self.anchors_ = np.zeros((0, self.vectors_.table.shape[1]), np.float32)
             return self
-        from sklearn.cluster import MiniBatchKMeans
-
         tokens, counts = words(as_texts(X))
         encoded = tokens.dictionary_encode()
+        ids = encoded.indices.to_numpy().astype(np.int64)
         vectors = self.vectors_.look_up(encoded.dictionary)
-        k = min(self.clusters, len(vectors))
-        means = MiniBatchKMeans(k, random_state=self.random_state, n_init=1, batch_size=4096, max_iter=20)
-        self.centroids_ = means.fit(vectors).cluster_centers_.astype(np.float32)
-        numbered = Tokens(self._cluster(vectors)[encoded.indices.to_numpy()], counts)
+        frequent = np.argsort(-np.bincount(ids, minlength=len(vectors)), kind="stable")[: self.anchors]
+        self.anchors_ = vectors[frequent]
+        read_as = Tokens(self._nearest(vectors)[ids], counts)
         self.index_, df, used = NgramIndex.select(
-            numbered, k, (self.ngram_range[0], self.ngram_range[1]), self.min_df
+            read_as, len(frequent), (self.ngram_range[0], self.ngram_range[1]), self.min_df
         )
-        self.centroids_ = self.centroids_[used]
+        self.anchors_ = self.anchors_[used]
         self.idf_ = np.log((1 + len(counts)) / (1 + df)) + 1.0
         return self
 
@@ -172,22 +164,20 @@ class Static(TransformerMixin, BaseEstimator):
         pool = sparse.csr_matrix(
             (np.ones(len(ids), np.float32), (texts.rows, ids)), shape=(len(counts), len(vectors))
         )
-        mean = sparse.csr_matrix(self.mean_weight * unit(pool @ vectors))
-        if not self.clusters:
+        mean = sparse.csr_matrix(unit(pool @ vectors))
+        if not self.anchors:
             return mean
-        clustered = Tokens(self._cluster(vectors)[ids], counts)
-        return sparse.hstack(
-            [mean, self.index_.tfidf(clustered, self.idf_, sublinear=True)], format="csr"
-        )
+        read_as = Tokens(self._nearest(vectors)[ids], counts)
+        return sparse.hstack([mean, self.index_.tfidf(read_as, self.idf_, sublinear=True)], format="csr")
 
     def state(self) -> dict[str, Any]:
         """Return parameters and arrays, word vectors included: a bundle needs no other package's data."""
         arrays: dict[str, NDArray[Any]] = {
             "table": self.vectors_.table,
             "tokenizer": np.frombuffer(_compact(self.vectors_.tokenizer), np.uint8),
-            "centroids": self.centroids_,
+            "anchors": self.anchors_,
         }
-        if self.clusters:
+        if self.anchors:
             arrays |= {"idf": self.idf_, **self.index_.arrays()}
         return {"parameters": self.get_params() | {"ngram_range": list(self.ngram_range)}, "arrays": arrays}
 
@@ -197,19 +187,17 @@ class Static(TransformerMixin, BaseEstimator):
         arrays = dict(state["arrays"])
         self = cls(**state["parameters"])
         self.vectors_ = WordVectors(arrays.pop("table"), arrays.pop("tokenizer").tobytes().decode())
-        self.centroids_ = arrays.pop("centroids")
-        if self.clusters:
+        self.anchors_ = arrays.pop("anchors")
+        if self.anchors:
             self.idf_ = arrays.pop("idf")
-            self.index_ = NgramIndex.from_arrays(len(self.centroids_), arrays)
+            self.index_ = NgramIndex.from_arrays(len(self.anchors_), arrays)
         return self
 
-    def _cluster(self, vectors: Floats) -> NDArray[np.int64]:
-        """Return the nearest centroid of each word."""
-        offset = 0.5 * np.einsum("ij,ij->i", self.centroids_, self.centroids_)
+    def _nearest(self, vectors: Floats) -> NDArray[np.int64]:
+        """Return the number of the nearest anchor of each word: the largest cosine."""
         nearest = np.empty(len(vectors), np.int64)
-        for begin in range(0, len(vectors), 8192):
-            part = vectors[begin : begin + 8192]
-            nearest[begin : begin + 8192] = (part @ self.centroids_.T - offset).argmax(axis=1)
+        for begin in range(0, len(vectors), BLOCK):
+            nearest[begin : begin + BLOCK] = (vectors[begin : begin + BLOCK] @ self.anchors_.T).argmax(axis=1)
         return nearest
 
 
