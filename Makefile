@@ -6,7 +6,7 @@ export MLFLOW_DISABLE_TELEMETRY = true
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-slow lint format lock ui repro corpus-figures clean
+.PHONY: help setup train test test-slow lint format lock repro ui clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ lock: .venv/.main ## Pin all dependencies anew, with hashes and without an index
 	$(UV) pip compile -q pyproject.toml --extra test --extra lint --extra encoder -c requirements/main.txt $(COMPILE) -o requirements/dev.txt
 	$(UV) pip compile -q requirements/uv.in $(COMPILE) -o requirements/uv.txt
 COMPILE := --generate-hashes --no-emit-index-url --universal --no-header
+
+repro: setup ## Run what changed, through DVC
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 
 ui: setup ## Open MLflow on what was logged
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db

@@ -44,14 +44,14 @@ Figures = dict[str, Any]
 
 # The writers named regions freely; the first pattern that is found decides.
 REGIONS = {
-    "Middle East, North Africa": "middle east|north africa|gulf|egypt|libya|iran|jordan|southwest asia",
+    "Middle East and North Africa": "middle east|north africa|gulf|egypt|libya|iran|jordan|southwest asia",
     "Africa": "africa|kenya|nigeria|ghana|sahel|malawi|botswana|chad|mali|uganda|ethiop|sudan|ivory|zimbab",
-    "Caucasus, Central Asia": "caucas|central asia|armenia|georgia|kazakh",
+    "Caucasus and Central Asia": "caucas|central asia|armenia|georgia|kazakh",
     "South Asia": "south asia|india(?!n ocean)|pakistan|bangla|lanka|nepal|afghan",
     "Rest of Asia": "asia|japan|china|korea|taiwan|hong|philip|cambod|indones",
-    "Britain, Ireland": r"\buk\b|united kingdom|brit|engl|scot|wales|ireland|channel",
-    "US, Canada": r"\bus\b|usa|united states|canada|north america|greenland",
-    "Latin America": "latin|carib|central am|south am|peru|andes|brazil|colom|mexic|argen|chile|ecuador|haiti",
+    "Britain and Ireland": r"\buk\b|united kingdom|brit|engl|scot|wales|ireland|channel",
+    "US and Canada": r"\bus\b|usa|united states|canada|north america|greenland",
+    "Latin America": "latin|carib|central am|south am|peru|andes|braz|colom|mexic|argen|chile|ecuador|haiti",
     "Oceania": "austral|zealand|pacific|oceania|fiji|solomon|nauru|queensland",
     "Rest of Europe": (
         r"europ|balkan|nordic|baltic|scandi|\beu\b|\bec\b|mediterr|black sea|german|ital|france|spain|portug"
@@ -125,7 +125,7 @@ def ingested(path: Path) -> dict[str, list[str]]:
 
 def region(name: str) -> str:
     """Return the part of the world that a writer's name of a region lies in."""
-    return next((part for part, what in REGIONS.items() if re.search(what, name.lower())), "World, other")
+    return next((part for part, what in REGIONS.items() if re.search(what, name.lower())), "World and other")
 
 
 def label_counts(y: NDArray[np.int8]) -> Figures:
@@ -181,6 +181,9 @@ NO_NAMES = re.compile(
 )
 
 
+HYPHENATED = re.compile(r"\b[A-ZÀ-Þ][\w’']+-[A-ZÀ-Þ][a-zà-ÿ]+\b")
+
+
 def words(text: str) -> list[str]:
     """Return the words of a text in lower case."""
     return WORD.findall(text.lower())
@@ -196,7 +199,7 @@ def names(text: str) -> list[tuple[int, str]]:
         (m.start(), m.group().rstrip(".'’-"))
         for m in NAME.finditer(text)
         if m.start() > opened
-        and not text[: m.start()].rstrip(" ").endswith(("“", '"', "‘", "`", ":", "- "))
+        and not text[: m.start()].rstrip(" ").endswith(("“", '"', "‘", "`", ":", " -", "--", "—", "–"))
         and not NO_NAMES.fullmatch(m.group().rstrip(".'’-"))
     ]
 
@@ -279,6 +282,7 @@ def reading(articles: dict[str, list[str]]) -> Figures:
         "quotes": float(np.mean([bool(re.search("[\"“”]|``|''|‘.{3,}’", text)) for text in texts])),
         "numbers": float(np.mean([bool(re.search(r"\d", text)) for text in texts])),
         "names": float(np.mean([bool(some) for some in found])),
+        "hyphenated": 1000 * len(HYPHENATED.findall("\n".join(texts))) / len(texts),
         "names_per_100": 100 * sum(map(len, found)) / int(lengths.sum()),
     }
 
@@ -321,7 +325,8 @@ def splitting(corpus: Corpus) -> Figures:
     recorded = [(row["article"], row["start"], row["end"]) for row in corpus.junk]
     given, wanted = {(a, end) for a, _, end in kept}, {(a, end) for a, _, end in corpus.keys}
     found = [hit >= 0.9 for hit in _covered(recorded, dropped)]
-    good = sum(hit >= 0.9 for hit in _covered(dropped, recorded))
+    good = sum(hit >= 0.9 for hit in _covered(dropped, recorded)) / len(dropped)
+    recall = sum(found) / len(recorded)
     reasons = Counter(row["reason"] for row in corpus.junk)
     hits = Counter(row["reason"] for row, hit in zip(corpus.junk, found, strict=True) if hit)
     return {
@@ -330,17 +335,16 @@ def splitting(corpus: Corpus) -> Figures:
         "junk": {
             "recorded": len(recorded),
             "articles": len({row[0] for row in recorded}),
-            "precision": good / len(dropped),
-            "recall": sum(found) / len(recorded),
+            "precision": good,
+            "recall": recall,
+            "f1": 2 * good * recall / (good + recall),
             "sentences_lost": sum(hit > 0.5 for hit in _covered(corpus.keys, dropped)),
             "by_reason": {name: [hits[name], n] for name, n in reasons.most_common()},
         },
     }
 
 
-def _covered(
-    spans: Sequence[tuple[str, int, int]], others: Sequence[tuple[str, int, int]]
-) -> list[float]:
+def _covered(spans: Sequence[tuple[str, int, int]], others: Sequence[tuple[str, int, int]]) -> list[float]:
     """Return how much of each span lies in spans of the other list, which do not overlap."""
     by_article: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for article, start, end in others:
@@ -424,6 +428,13 @@ OFFICES = re.compile(
     r"|organi[sz]ation|society|association|federation|league|university|school|college|hospital|institute",
     re.IGNORECASE,
 )
+ACRONYM = re.compile(r"[A-Z.&]{2,5}")
+COUNTRIES = frozenset(("US", "U.S", "UK", "U.K", "USA", "U.S.A", "UAE"))
+DATELINE = re.compile(
+    r"[A-Z][^a-z:]{2,40}(?:, (?:\w{3,9}\.? \d+|[^()]{2,20}))? ?(?:\([^)]{2,40}\) ?)?(?:-+|–|—|:) "
+    r"|[A-Z][^()]{2,50}\([^)]{2,40}\) ?(?:-+|–|—) "
+)
+MONEY = re.compile(r"\b[A-Z]{1,3}\$|\b(Rs|Sh|Ksh|CFA|HK|RM|Tk|Fr|DM)\b\.?")
 COMPANIES = re.compile(
     r"(?:inc|plc|ltd|corp|co|llc|gmbh|ag|sa|group|holdings?|airlines?|airways|motors?|steel|energy|oil|industries|"
     r"capital|partners|systems|foods?|stores?|pharma\w*|telecom\w*|mining|resources|insurance)$",
@@ -448,14 +459,14 @@ def name_runs(text: str) -> list[list[str]]:
 def only(text: str, keep: str) -> str:
     """Return the names of a sentence: "all" of them, or only of "people" (and places), or "offices"."""
     found = []
-    for run in name_runs(text):
+    for run in name_runs(MONEY.sub(" ", DATELINE.sub("", text, count=1) if DATELINE.match(text) else text)):
         kind = "people"
-        if any(OFFICES.match(name) or (name.isupper() and len(name) > 1) for name in run):
+        if any(OFFICES.match(name) or (ACRONYM.fullmatch(name) and name not in COUNTRIES) for name in run):
             kind = "offices"
         elif any(COMPANIES.match(name) for name in run):
             kind = "companies"
         if keep in ("all", kind):
-            found += [re.sub(r"['’]s?$", "", name) for name in run]
+            found += [re.sub(r"['’]s?$", "", name) for name in run if not re.search(r"\d", name)]  # no "Rs5"
     return " ".join(found)
 
 
@@ -507,41 +518,378 @@ def telling(texts: Sequence[str], y: NDArray[np.int8], articles: Sequence[str], 
     return found
 
 
+@dataclass
+class Body:
+    """Body sentences with their settled labels, articles and folds."""
+
+    texts: list[str]
+    y: NDArray[np.int8]
+    articles: list[str]
+    folds: NDArray[np.int64]
+
+    def view(self, kind: str) -> list[str]:
+        """Return nothing but the names of each sentence; see `only`."""
+        return [only(text, kind) for text in self.texts]
+
+    def shuffled(self) -> NDArray[np.int8]:
+        """Return the labels of the sentences, dealt to others."""
+        return self.y[np.random.default_rng(SEED).permutation(len(self.y))]
+
+
+def body(corpus: Corpus) -> Body:
+    """Return the body sentences, in five folds by article."""
+    rows = [n for n, same in enumerate(corpus.votes.values()) if same[0].kind == "body"]
+    articles = [corpus.keys[n][0] for n in rows]
+    _, groups = np.unique(articles, return_inverse=True)
+    y = corpus.labels[rows]
+    return Body([corpus.texts[n] for n in rows], y, articles, grouped_folds(y, groups, 5, seed=SEED))
+
+
 def names_only(corpus: Corpus) -> Figures:
     """Train on nothing but the names in body sentences, and on controls."""
-    body = [n for n, same in enumerate(corpus.votes.values()) if same[0].kind == "body"]
-    texts, y = [corpus.texts[n] for n in body], corpus.labels[body]
-    articles = [corpus.keys[n][0] for n in body]
-    _, groups = np.unique(articles, return_inverse=True)
-    folds = grouped_folds(y, groups, 5, seed=SEED)
-    views = {kind: [only(text, kind) for text in texts] for kind in ("all", "people", "companies", "offices")}
-    shuffled = y[np.random.default_rng(SEED).permutation(len(y))]
-    share = y.mean(axis=0)
+    b = body(corpus)
+    views = {kind: b.view(kind) for kind in ("all", "people", "companies", "offices")}
+    share = b.y.mean(axis=0)
     return {
-        "sentences": len(body),
+        "sentences": len(b.texts),
         "prevalence": share.tolist(),
         "always": float((2 * share / (1 + share)).mean()),
-        "views": {kind: learnable(view, y, folds) for kind, view in views.items()}
+        "views": {kind: learnable(view, b.y, b.folds) for kind, view in views.items()}
         | {
-            "shuffled": learnable(views["all"], shuffled, folds),
-            "words": learnable(texts, y, folds),
+            "shuffled": learnable(views["all"], b.shuffled(), b.folds),
+            "words": learnable(b.texts, b.y, b.folds),
         },
-        "telling": {kind: telling(views[kind], y, articles) for kind in ("people", "offices")},
+        "telling": {kind: telling(views[kind], b.y, b.articles) for kind in ("people", "offices")},
     }
 
 
 # The page
 
 
-def measure(news: Path | None, gold: Path | None, *, slow: bool = True) -> Figures:
+def percent(x: float, digits: int = 1) -> str:
+    """Return a share as text."""
+    return f"{100 * x:.{digits}f} %"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table; whole numbers get thousands separators."""
+    lines = [head, ["---"] * len(head), *rows]
+    cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def size_table(f: Figures) -> str:
+    """Return sizes and label shares of all, training and test sentences, beside real ones."""
+    c, parts = f["composition"], [f["composition"][name] for name in ("all", "train", "test")]
+    gold = f.get("gold")
+    if gold:
+        parts.append(gold["uniform"])
+    split = c["by"]["split"]
+    rows: list[list[object]] = [
+        ["articles", c["articles"], split["train"], split["test"], "-"],
+        ["sentences", *(p["sentences"] for p in parts)],
+    ]
+    for name in LABELS.names:
+        rows.append([name, *(f"{p['labels'][name]:,} ({percent(_share(p, name))})" for p in parts)])
+    for key, text in (("none", "no label"), ("several", "two labels or more")):
+        rows.append([text, *(f"{p[key]:,} ({percent(p[key] / p['sentences'])})" for p in parts)])
+    head = ["", "corpus", "train", "test", "real news, drawn at random"]
+    wide = 5 if gold else 4
+    return table(head[:wide], [row[:wide] for row in rows])
+
+
+def _share(part: Figures, label: str) -> float:
+    return part["labels"][label] / part["sentences"]
+
+
+def together_table(f: Figures) -> str:
+    """Return how many sentences carry both of two labels."""
+    counts = f["composition"]["all"]["together"]
+    return table(["", *LABELS.names], [[a, *counts[i]] for i, a in enumerate(LABELS.names)])
+
+
+def kinds_table(f: Figures) -> str:
+    """Return the articles by register, region, decade and writer."""
+    by = f["composition"]["by"]
+    rows = []
+    for kind in ("register", "region", "decade", "writer"):
+        order = sorted(by[kind].items(), key=lambda one: one if kind == "decade" else -one[1])
+        rows.append([kind, ", ".join(f"{name} {n}" for name, n in order)])
+    return table(["articles by", ""], rows)
+
+
+def topics_table(f: Figures) -> str:
+    """Return articles, sentences, label shares and second votes of each topic."""
+    c = f["composition"]
+    rows = [
+        [
+            f"**{topic}** (test only)" if topic in c["held_out"] else topic,
+            c["by"]["topic"][topic],
+            part["sentences"],
+            *(percent(_share(part, name), 0) for name in LABELS.names),
+            percent(part["none"] / part["sentences"], 0),
+            percent(part["twice"], 0),
+        ]
+        for topic, part in sorted(c["topics"].items(), key=lambda one: -one[1]["sentences"])
+    ]
+    return table(["topic", "articles", "sentences", *LABELS.names, "none", "read twice"], rows)
+
+
+def reading_table(f: Figures) -> str:
+    """Return how body sentences read, beside real news."""
+    columns = [f["reading"], *([f["news"]] if f.get("news") else [])]
+
+    def line(name: str, form: Any) -> list[object]:
+        return [name, *(form(column) for column in columns)]
+
+    rows = [
+        line("articles", lambda r: r["articles"]),
+        line("body sentences", lambda r: r["sentences"]),
+        line("words", lambda r: r["words"]),
+        line("body sentences an article, mean (sd)", lambda r: "{:.1f} ({:.1f})".format(*r["per_article"])),
+        line("words a sentence, mean (sd)", lambda r: "{:.1f} ({:.1f})".format(*r["length"])),
+        line("words a sentence, 10th, 50th, 90th percentile", lambda r: "{}, {}, {}".format(*r["quantiles"])),
+        line("sentences of 7 words or fewer", lambda r: percent(r["short"])),
+        line("sentences of more than 35 words", lambda r: percent(r["long"])),
+        line(f"distinct words in {SAMPLE:,} running words", lambda r: percent(r["types"])),
+        line("of these, used once", lambda r: percent(r["once"])),
+        line("sentences with a quotation mark", lambda r: percent(r["quotes"])),
+        line("sentences with a digit", lambda r: percent(r["numbers"])),
+        line("sentences with a name inside", lambda r: percent(r["names"])),
+        line("words of names in 100 words", lambda r: f"{r['names_per_100']:.1f}"),
+        line("hyphenated names in 1,000 sentences", lambda r: f"{r['hyphenated']:.0f}"),
+        line(f"with another article's 5-gram ({3 * SAMPLE:,} words)", lambda r: percent(r["repeated"])),
+        line("articles with the commonest 5-gram, in the same", lambda r: r["formula"]),
+        line("sentences with a near-duplicate, MinHash", lambda r: percent(r["minhash"], 2)),
+        line("sentences with a near-duplicate, exact", lambda r: percent(r["exact"], 2)),
+    ]  # fmt: skip
+    return table(["body sentences", "corpus", "real news"][: len(columns) + 1], rows)
+
+
+def beside_table(f: Figures) -> str:
+    """Return how much of one vocabulary another covers."""
+    b = f.get("beside")
+    if not b:
+        return "Not measured: run with `--news`."
+    rows = [
+        ["real news", "corpus", percent(b["news_in_corpus"])],
+        ["corpus", "real news", percent(b["corpus_in_news"])],
+        ["one half of real news", "the other half", percent(b["news_in_news"])],
+    ]
+    return table([f"running words of ({SAMPLE:,})", f"occur in ({SAMPLE:,} words of)", "share"], rows)
+
+
+def junk_table(f: Figures) -> str:
+    """Return how well sentences and junk are found again."""
+    s, junk = f["splitting"], f["splitting"]["junk"]
+    rows = [
+        [name, *(f"{s[key][part]:.3f}" for part in ("precision", "recall", "f1"))]
+        for name, key in (("sentence ends", "boundaries"), ("whole sentences", "sentences"))
+    ]
+    rows.append(["junk segments", *(f"{junk[part]:.3f}" for part in ("precision", "recall", "f1"))])
+    reasons = ", ".join(f"{name} {hit}/{n}" for name, (hit, n) in junk["by_reason"].items())
+    text = f"{junk['recorded']} junk segments in {junk['articles']} articles; found, by reason: {reasons}."
+    return (
+        f"{table(['found again', 'precision', 'recall', 'F1'], rows)}\n\n"
+        f"{text} Sentences dropped as junk: {junk['sentences_lost']}."
+    )
+
+
+def agreement_table(f: Figures) -> str:
+    """Return alpha, the four cells of writer against reader, and what became of the disagreements."""
+    a, gold = f["agreement"], f.get("gold")
+    rows = []
+    for name, one in a["labels"].items():
+        row = [name, _alpha(one["alpha"])]
+        row += [one[cell] for cell in ("both", "writer_only", "reader_only", "neither")]
+        row.append("{precision:.3f} / {recall:.3f}".format(**one["writer_vs_settled"]))
+        rows.append([*row, *([_alpha(gold["alpha"][name])] if gold else [])])
+    head = ["", "alpha, writer and reader-a", "both", "only writer", "only reader-a", "neither"]
+    head += ["writer's precision / recall", *(["alpha on real sentences"] if gold else [])]
+    others = a["third"] - a["third_with_reader"] - a["third_with_writer"]
+    text = (
+        f"Read twice: {a['twice']:,} sentences. The two votes differ in {a['differ']} "
+        f"({percent(a['differ'] / a['twice'])}). A third reader read {a['third']} of these and took "
+        f"reader-a's labels in {a['third_with_reader']}, the writer's in {a['third_with_writer']}, others "
+        f"in {others}. {a['left_to_writer']} were not read a third time: the writer's labels stand."
+    )
+    return f"{table(head, rows)}\n\n{text}"
+
+
+def _alpha(one: Figures) -> str:
+    return f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+
+
+def names_table(f: Figures) -> str:
+    """Return what names alone give away."""
+    n = f["names"]
+    texts = {
+        "people": "names of people and places",
+        "companies": "names of companies by form (Inc, Group)",
+        "offices": "names of institutions and offices",
+        "all": "all names",
+        "shuffled": "all names, labels shuffled",
+        "words": "all words",
+    }
+    rows = [["always yes", f"{n['always']:.3f}", *(f"{p:.3f} / 0.500" for p in n["prevalence"])]]
+    for kind, name in texts.items():
+        v = n["views"][kind]
+        pairs = zip(v["average_precision"], v["auc"], strict=True)
+        rows.append([name, f"{v['macro_f1']:.3f}", *(f"{ap:.3f} / {auc:.3f}" for ap, auc in pairs)])
+    told = [
+        f"{label} " + ", ".join(f"{name} ({percent(share, 0)} of {n})" for name, n, share in top[:6])
+        for label, top in n["telling"]["people"].items()
+    ]
+    offices = [
+        f"{label} " + ", ".join(f"{name} ({percent(share, 0)} of {n})" for name, n, share in top[:6])
+        for label, top in n["telling"]["offices"].items()
+    ]
+    return (
+        f"{table(['learned from', 'macro-F1', *LABELS.names], rows)}\n\n"
+        f"Most telling people and places (in 8 articles or more): {'; '.join(told)}.\n\n"
+        f"Most telling institutions: {'; '.join(offices)}."
+    )
+
+
+TABLES = {
+    "size": size_table,
+    "together": together_table,
+    "kinds": kinds_table,
+    "topics": topics_table,
+    "reading": reading_table,
+    "vocabulary": beside_table,
+    "junk": junk_table,
+    "agreement": agreement_table,
+    "names": names_table,
+}
+
+
+def replaced(page: str, f: Figures) -> str:
+    """Return the page with the tables between its marks replaced."""
+    for name, draw in TABLES.items():
+        begin, end = f"<!-- figures: {name} -->\n", "<!-- end -->"
+        before, mark, rest = page.partition(begin)
+        if not mark or end not in rest:
+            raise SystemExit(f"{PAGE}: no marks {begin.strip()} … {end}; restore them")
+        page = f"{before}{begin}{draw(f)}\n{end}{rest.partition(end)[2]}"
+    return page
+
+
+# Plots
+
+
+def plots(f: Figures) -> None:
+    """Draw the sheet data/figures/*.png."""
+    from matplotlib.figure import Figure
+
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    for name, size, draw in (
+        ("labels", (10, 4.2), _plot_labels),
+        ("kinds", (10, 7.6), _plot_kinds),
+        ("topics", (10, 7.6), _plot_topics),
+        ("lengths", (10, 3.6), _plot_lengths),
+        ("agreement", (10, 3.4), _plot_agreement),
+    ):
+        figure = Figure(figsize=size, layout="constrained", dpi=90)
+        draw(figure, f)
+        figure.savefig(FIGURES / f"{name}.png", metadata={"Software": None})
+
+
+def _plot_labels(figure: Any, f: Figures) -> None:
+    left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
+    parts = {name: f["composition"][name] for name in ("train", "test")}
+    if f.get("gold"):
+        parts["real news, at random"] = f["gold"]["uniform"]
+    shown = [*LABELS.names, "none", "several"]
+    for n, (name, part) in enumerate(parts.items()):
+        values = [part["labels"].get(x, part.get(x)) / part["sentences"] * 100 for x in shown]
+        at = np.arange(len(shown)) + 0.27 * (n - (len(parts) - 1) / 2)
+        left.barh(at, values, 0.25, label=f"{name} ({part['sentences']:,})", color=COLOURS[n])
+    left.set_yticks(range(len(shown)), [*LABELS.names, "no label", "two or more"])
+    left.invert_yaxis()
+    left.set(xlabel="% of sentences", title="How many sentences carry a label")
+    left.legend(fontsize=8)
+    counts = np.array(f["composition"]["all"]["together"])
+    _cells(right, counts, counts / counts.diagonal()[:, None], LABELS.names, LABELS.names)
+    right.set_title("Sentences that carry both labels")
+
+
+def _cells(axes: Any, text: Any, shade: Any, rows: Sequence[str], columns: Sequence[str]) -> None:
+    axes.imshow(shade, cmap="Blues", vmin=0, vmax=max(float(np.max(shade)), 1e-9) * 1.15, aspect="auto")
+    for (i, j), value in np.ndenumerate(np.asarray(text)):
+        dark = shade[i, j] > 0.7 * np.max(shade)
+        axes.text(
+            j, i, f"{value:,}", ha="center", va="center", color="white" if dark else "black", fontsize=8
+        )
+    axes.set_xticks(range(len(columns)), columns, fontsize=8)
+    axes.set_yticks(range(len(rows)), rows, fontsize=8)
+
+
+def _plot_kinds(figure: Any, f: Figures) -> None:
+    by = f["composition"]["by"]
+    for axes, kind in zip(
+        figure.subplots(2, 2).ravel(), ("register", "region", "writer", "decade"), strict=True
+    ):
+        order = sorted(by[kind].items(), key=lambda one: one if kind == "decade" else -one[1])
+        bars = axes.barh([name for name, _ in order], [n for _, n in order], color=COLOURS[0])
+        axes.bar_label(bars, fontsize=8, padding=2)
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", labelsize=8)
+        axes.margins(x=0.12)
+        axes.set_title(f"Articles by {kind}")
+
+
+def _plot_topics(figure: Any, f: Figures) -> None:
+    c = f["composition"]
+    topics = sorted(c["topics"].items(), key=lambda one: -one[1]["sentences"])
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.2), sharey=True)
+    bars = left.barh(range(len(topics)), [part["sentences"] for _, part in topics], color=COLOURS[0])
+    left.bar_label(bars, fontsize=7, padding=2)
+    left.margins(x=0.12, y=0.01)
+    left.set_title("Sentences by topic")
+    share = np.array(
+        [
+            [_share(part, name) for name in LABELS.names] + [part["none"] / part["sentences"], part["twice"]]
+            for _, part in topics
+        ]
+    )
+    names_ = [f"{topic} *" if topic in c["held_out"] else topic for topic, _ in topics]
+    columns = ["accusation", "denial", "policy", "economic", "no label", "read twice"]
+    _cells(right, np.round(100 * share).astype(int), share, names_, columns)
+    right.tick_params(axis="y", labelleft=False)
+    left.set_yticks(range(len(topics)), names_, fontsize=8)
+    right.set_title("% of the topic's sentences (* held out for testing)")
+
+
+def _plot_lengths(figure: Any, f: Figures) -> None:
+    axes = figure.subplots()
+    series = {"corpus": f["reading"]} | ({"real news": f["news"]} if f.get("news") else {})
+    for n, (name, r) in enumerate(series.items()):
+        counts = np.array(r["histogram"]) / r["sentences"] * 100
+        axes.step(range(len(counts)), counts, where="mid", color=COLOURS[n], label=name)
+    axes.set(xlabel="words in a body sentence (the last point: 70 or more)", ylabel="% of sentences")
+    axes.set_title("Sentence lengths")
+    axes.legend()
+    axes.grid(alpha=0.25)
+
+
+def _plot_agreement(figure: Any, f: Figures) -> None:
+    for axes, (name, one) in zip(figure.subplots(1, 4), f["agreement"]["labels"].items(), strict=True):
+        cells = np.array([[one["both"], one["writer_only"]], [one["reader_only"], one["neither"]]])
+        _cells(axes, cells, cells / cells.sum(), ("writer yes", "writer no"), ("reader yes", "reader no"))
+        axes.set_title(f"{name}\nalpha {_alpha(one['alpha'])}", fontsize=9)
+
+
+def measure(news: Path | None = None, gold: Path | None = None) -> Figures:
     """Return all figures; real news as last stored where no file of it is given."""
     corpus = read_corpus()
     stored = json.loads(STORE.read_text(encoding="utf-8")) if STORE.is_file() else {}
     found: Figures = {
         "composition": composition(corpus),
         "reading": reading(corpus.body),
-        "agreement": agreement(corpus),
         "splitting": splitting(corpus),
+        "agreement": agreement(corpus),
+        "names": names_only(corpus),
         "news": stored.get("news"),
         "beside": stored.get("beside"),
         "gold": gold_figures(gold) if gold else stored.get("gold"),
@@ -549,19 +897,28 @@ def measure(news: Path | None, gold: Path | None, *, slow: bool = True) -> Figur
     if news:
         articles = ingested(news)
         found["news"], found["beside"] = reading(articles), beside(corpus.body, articles)
-    found["names"] = names_only(corpus) if slow else stored.get("names")
     return found
 
 
 def main() -> None:
-    """Print the tables, or write them, the figures and the plots."""
-    from corpus_tables import plots, replace, tables
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    """Print the tables; or write them, the figures and the plots."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--news", type=Path, help="real articles, JSONL")
     parser.add_argument("--gold", type=Path, help="real sentences with votes, JSONL")
     parser.add_argument("--write", action="store_true", help="rewrite data/README.md and data/figures")
     chosen = parser.parse_args()
+    found = measure(chosen.news, chosen.gold)
+    if not chosen.write:
+        for name, draw in TABLES.items():
+            print(f"## {name}\n\n{draw(found)}\n")
+        return
+    text = replaced(PAGE.read_text(encoding="utf-8"), found)
+    FIGURES.mkdir(exist_ok=True)
+    STORE.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(text, encoding="utf-8")
+    plots(found)
 
 
 if __name__ == "__main__":

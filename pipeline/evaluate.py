@@ -62,11 +62,18 @@ def evaluate(
         raise InputError(f"{where}: no rows")
     if by and by not in rows[0]:
         raise ConfigError(f"by={by}: no such column in {where}{nearest(by, list(rows[0]))}")
-    y = indicator([names(row, f"{where}: row {n}") for n, row in enumerate(rows, 1)], bundle.labels)
+    given = [names(row, f"{where}: row {n}") for n, row in enumerate(rows, 1)]
+    try:
+        y = indicator(given, bundle.labels)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     probabilities = bundle.probabilities([row["text"] for row in rows])
     predicted = bundle.decision.labels(probabilities)
-    groups = np.array([str(row[group]) for row in rows]) if group and group in rows[0] else None
-    multiclass = bundle.labels.task == "multiclass"
+    groups = None
+    if group and any(row.get(group) is not None for row in rows):
+        # A row without an article is one of its own.
+        own = (row.get(group) for row in rows)
+        groups = np.array([f"row {n}" if one is None else f"article {one}" for n, one in enumerate(own)])
 
     def block(chosen: Any) -> dict[str, Any]:
         return metrics.evaluate(
@@ -74,7 +81,7 @@ def evaluate(
             predicted[chosen],
             probabilities[chosen],
             labels=bundle.labels.names,
-            thresholds=[None] * y.shape[1] if multiclass else bundle.decision.thresholds_.tolist(),
+            thresholds=bundle.decision.reported_thresholds(),
             groups=None if groups is None else groups[chosen],
             seed=seed,
         )

@@ -108,7 +108,7 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, str]]:
 def fingerprint(paths: Sequence[str | Path | None], labels: LabelSet) -> str:
     """Return a digest of all files below `paths` and of the label set: it tells stale from current."""
     digest = hashlib.sha256(repr(labels).encode())
-    for path in map(Path, filter(None, paths)):
+    for path in [Path(path) for path in paths if path]:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
             digest.update(str(file.relative_to(path)).encode() + b"\0")

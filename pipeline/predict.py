@@ -95,6 +95,9 @@ def main(config: DictConfig) -> None:
 
 def _label(bundle: Bundle, source: Path, output: Path, unit: str, batch_size: int) -> dict[str, int]:
     """Read, label, write; return how many rows and how many of each label."""
+    import pyarrow as pa
+
+    from pipeline.files import encodable
     from pipeline.text.readers import read_articles, read_rows
 
     counts = dict.fromkeys(("rows", *bundle.labels.names), 0)
@@ -102,16 +105,24 @@ def _label(bundle: Bundle, source: Path, output: Path, unit: str, batch_size: in
         from pipeline.pages import articles_page
 
         articles = list(read_articles(source)) if unit == "article" else []
-        rows = sentences_of(articles) if unit == "article" else read_rows(source)
+        rows = sentences_of(articles) if unit == "article" else map(encodable, read_rows(source))
         scored = list(chain.from_iterable(_counted(predict(bundle, rows, batch_size=batch_size), counts)))
         articles_page(output, articles, scored, bundle.labels)
         return counts
-    rows = sentences_of(read_articles(source)) if unit == "article" else read_rows(source)
+    rows = sentences_of(read_articles(source)) if unit == "article" else map(encodable, read_rows(source))
     stream = _counted(predict(bundle, rows, batch_size=batch_size), counts)
-    first = next(stream, None)
-    with _writer(output, first or [], bundle.labels.names, unit) as write:
-        for batch in chain([first] if first else [], stream):
-            write(batch)
+    first = next(stream, [])
+    known = {key for row in first for key in row}
+    try:
+        with _writer(output, first, bundle.labels.names, unit) as write:
+            for batch in chain([first] if first else [], stream):
+                late = {key for row in batch for key in row} - known
+                if late and output.suffix != ".jsonl":
+                    raise InputError(f"{source}: column {min(late)!r} is not in the first rows; write .jsonl")
+                write(batch)
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0][:120]
+        raise InputError(f"{output}: Parquet cannot hold these columns ({reason}); write .jsonl") from None
     return counts
 
 
@@ -144,10 +155,15 @@ def _writer(
     if unit == "article":
         carried = list(SENTENCES)
     else:
-        found = pa.Table.from_pylist(
-            [{k: v for k, v in row.items() if k not in ADDED} for row in first]
-        ).schema
-        carried = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in found]
+        names = dict.fromkeys(key for row in first for key in row if key not in ADDED)
+        if output.suffix == ".parquet":
+            kinds = [pa.array([row.get(name) for row in first]).type for name in names]
+        else:  # names are all that matters
+            kinds = [pa.null()] * len(names)
+        carried = [
+            pa.field(name, pa.string() if pa.types.is_null(kind) else kind)
+            for name, kind in zip(names, kinds, strict=True)
+        ]
     return row_writer(output, pa.schema([*carried, *added]))
 
 

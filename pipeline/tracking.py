@@ -117,7 +117,7 @@ class Run:
 
         from mlflow.entities import Metric
 
-        flat = {}
+        flat: dict[str, float] = {}
         for name in METRICS:
             score = block[name]
             flat |= {f"{prefix}/{name}": score["value"]}

@@ -172,23 +172,25 @@ def evaluate_both(
     rows = data.split.test
     probabilities = bundle.probabilities(data.column("text", rows))
     predicted = bundle.decision.labels(probabilities)
-    thresholds = bundle.decision.thresholds_.tolist() if data.labels.task == "multilabel" else None
-    common = {
-        "labels": data.labels.names,
-        "thresholds": thresholds or [None] * len(data.labels.names),
-        "seed": seed,
-    }
-    inside = data.split.train
+    names, thresholds, inside = data.labels.names, bundle.decision.reported_thresholds(), data.split.train
     blocks = {
         "cross_validation": evaluate(
             data.y[inside],
             crossed.predicted,
             crossed.probabilities,
+            labels=names,
+            thresholds=thresholds,
             groups=data.column("article", inside),
-            **common,
+            seed=seed,
         ),
         "test": evaluate(
-            data.y[rows], predicted, probabilities, groups=data.column("article", rows), **common
+            data.y[rows],
+            predicted,
+            probabilities,
+            labels=names,
+            thresholds=thresholds,
+            groups=data.column("article", rows),
+            seed=seed,
         ),
     }
     return blocks, {"probabilities": probabilities, "predicted": predicted}

@@ -43,7 +43,10 @@ def indicator(rows: Sequence[Sequence[str]], labels: LabelSet) -> NDArray[np.int
     y = np.zeros((len(rows), len(labels.names)), np.int8)
     for row, names in enumerate(rows):
         for name in names:
-            y[row, labels.index(name)] = 1
+            try:
+                y[row, labels.index(name)] = 1
+            except InputError as error:
+                raise InputError(f"row {row + 1}: {error}") from None
         if labels.task == "multiclass" and y[row].sum() != 1:
             found = ", ".join(names) or "none"
             raise InputError(f"row {row + 1}: task multiclass needs exactly one label, got {found}")

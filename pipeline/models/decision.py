@@ -81,6 +81,12 @@ class Decision(BaseEstimator):
             return np.eye(probabilities.shape[1], dtype=np.int8)[probabilities.argmax(axis=1)]
         return (probabilities >= self.thresholds_).astype(np.int8)
 
+    def reported_thresholds(self) -> list[float | None]:
+        """Return the threshold of each label, None where the most probable label is given."""
+        if self.task == "multiclass":
+            return [None] * len(self.thresholds_)
+        return [float(threshold) for threshold in self.thresholds_]
+
     def state(self) -> dict[str, Any]:
         """Return parameters and arrays for `from_state`."""
         arrays = {"slope": self.slope_, "intercept": self.intercept_, "thresholds": self.thresholds_}

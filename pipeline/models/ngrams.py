@@ -138,13 +138,13 @@ class NgramIndex:
         indptr = np.searchsorted(row, np.arange(n_texts + 1)).astype(np.int32)
         return sparse.csr_matrix((values, column.astype(np.int32), indptr), shape=(n_texts, width))
 
-    def arrays(self) -> dict[str, NDArray[np.integer]]:
+    def arrays(self) -> dict[str, Ints]:
         """Return the levels under names for `from_arrays`."""
         named = {f"keys{n}": keys for n, (keys, _) in enumerate(self.levels)}
         return named | {f"columns{n}": columns for n, (_, columns) in enumerate(self.levels)}
 
     @classmethod
-    def from_arrays(cls, size: int, arrays: dict[str, NDArray[np.integer]]) -> Self:
+    def from_arrays(cls, size: int, arrays: dict[str, Ints]) -> Self:
         """Rebuild an index."""
         longest = sum(name.startswith("keys") for name in arrays)
         return cls(size, [(arrays[f"keys{n}"], arrays[f"columns{n}"]) for n in range(longest)])
@@ -203,7 +203,7 @@ def _renumber(
     needed: list[NDArray[np.bool_]],
     used: NDArray[np.bool_],
 ) -> list[tuple[Ints, Ints]]:
-    """Number the kept tokens and prefixes densely, and the columns in order of length and key."""
+    """Renumber the kept tokens and prefixes densely, and the columns in order of length and key."""
     token_number, size = np.cumsum(used) - 1, int(used.sum())
     renumbered: list[tuple[Ints, Ints]] = []
     prefix_number, next_column = token_number, 0

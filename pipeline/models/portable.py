@@ -25,6 +25,8 @@ CLASSES = {
     "CueRules": "pipeline.models.cues",
     "Cues": "pipeline.models.cues",
     "Decision": "pipeline.models.decision",
+    "Encoder": "pipeline.models.encoder",
+    "FineTuned": "pipeline.models.finetuned",
     "LinearHead": "pipeline.models.linear",
     "SkopsPart": "pipeline.models.skops_part",
     "Static": "pipeline.models.static",

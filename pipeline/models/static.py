@@ -204,7 +204,7 @@ class Static(TransformerMixin, BaseEstimator):
 def unit(rows: Floats) -> Floats:
     """Return rows scaled to length 1; rows of zeros stay."""
     norm = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(norm > 0, norm, 1.0)
+    return (rows / np.where(norm > 0, norm, 1.0)).astype(np.float32, copy=False)
 
 
 def _compact(tokenizer: str) -> bytes:

@@ -55,11 +55,15 @@ def _blank(value: object, row: int) -> str:
     raise TypeError(f"row {row}: expected a string, got {type(value).__name__}")
 
 
-def words(texts: Sequence[str], *, lowercase: bool = True, mask_digits: bool = False) -> tuple[pa.Array, NDArray[np.int64]]:
+def words(
+    texts: Sequence[str], *, lowercase: bool = True, mask_digits: bool = False
+) -> tuple[pa.Array, NDArray[np.int64]]:
     r"""Return the words of all texts, and of each text how many.
 
     A word is a run of two or more alphanumeric characters or underscores: `(?u)\b\w\w+\b`, the
     default of `sklearn.feature_extraction.text.CountVectorizer`, for any Unicode text.
+
+    With `mask_digits`, the digits 1 to 9 are read as 0.
 
     Returns
     -------
@@ -80,7 +84,8 @@ def words(texts: Sequence[str], *, lowercase: bool = True, mask_digits: bool = F
     if not len(array):
         return pa.array([], pa.string()), np.zeros(0, np.int64)
     _, offsets, buffer = array.buffers()
-    data = (buffer.to_pybytes() if buffer else b"").translate(_DIGITS_AS_ZERO if mask_digits else _ASCII_BLANKS)
+    table = _DIGITS_AS_ZERO if mask_digits else _ASCII_BLANKS
+    data = (buffer.to_pybytes() if buffer else b"").translate(table)
     for character in set(_MULTIBYTE.findall(data)):
         if not character.decode().isalnum():
             data = data.replace(character, b" " * len(character))

@@ -142,7 +142,8 @@ def test_rows_without_an_article_among_others_count_for_themselves(trained):
 
 
 def test_the_seed_makes_it_repeatable(run, labelled, tmp_path):
-    source = write(tmp_path / "in.jsonl", labelled)
+    rows = [{**row, "labels": row["labels"] if n % 3 else ["denial"]} for n, row in enumerate(labelled)]
+    source = write(tmp_path / "in.jsonl", rows)
     first, same, other = (
         run(source, f"seed={seed}", name=f"{n}.json")[1] for n, seed in enumerate((1, 1, 2))
     )
@@ -153,7 +154,7 @@ def test_the_seed_makes_it_repeatable(run, labelled, tmp_path):
 REFUSED = {
     "unknown label": (
         '{"text": "x", "labels": ["denail"]}',
-        ["unknown label 'denail'; did you mean 'denial'?"],
+        ["row 1: unknown label 'denail'; did you mean 'denial'?"],
     ),
     "no labels": ('{"text": "x", "label": []}', ["row 1", "no column 'labels'; did you mean 'label'?"]),
     "number": ('{"text": "x", "labels": 3}', ["row 1", "expected a list of names, got 3"]),

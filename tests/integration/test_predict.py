@@ -202,6 +202,20 @@ def test_columns_of_mixed_kinds(run, tmp_path, into):
         assert [str(row["id"] or "") for row in read(output)] == ["1", "b", ""]
 
 
+@pytest.mark.parametrize("into", FORMATS)
+@pytest.mark.parametrize("late", [{"text": "two", "id": "b"}, {"text": "two", "id": 2, "new": "x"}])
+def test_what_does_not_fit_the_rows_before_is_not_dropped_in_silence(run, tmp_path, into, late):
+    source = write(tmp_path / "in.jsonl", [{"text": "one", "id": 1}, late])
+    done, output = run(source, f"out.{into}", "unit=sentence", "batch_size=1")
+    if into == "parquet" or (into == "csv" and "new" in late):
+        assert done.refused("write .jsonl")
+        assert not output.exists()
+    else:
+        assert done.code == 0, done.err
+        assert str(read(output)[1]["id"]) == str(late["id"])
+        assert read(output)[1].get("new") == late.get("new")
+
+
 @pytest.mark.parametrize("into", [*FORMATS, "html"])
 def test_dates_of_a_parquet_file_come_through(run, tmp_path, into):
     rows = [{"text": "one", "day": datetime.date(2024, 5, 1), "at": datetime.datetime(2024, 5, 1, 12, 30)}]

@@ -1,6 +1,7 @@
 """The same matrix as scikit-learn's, for any text."""
 
 import inspect
+import re
 
 import numpy as np
 import pandas as pd
@@ -210,6 +211,31 @@ def test_fitting_changes_no_parameter():
 def test_parameters_are_keyword_only():
     kinds = {p.kind for p in inspect.signature(ArrowTfidf).parameters.values()}
     assert kinds == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def without_digits(text):
+    return re.sub("[0-9]", "0", text.lower())
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS, TEXTS)
+def test_masked_digits_equal_sklearn_on_masked_texts(texts, unseen):
+    theirs = TfidfVectorizer(ngram_range=(1, 2), preprocessor=without_digits)
+    ours = ArrowTfidf(ngram_range=(1, 2), mask_digits=True)
+    try:
+        wanted = theirs.fit_transform(texts)
+    except ValueError:
+        return
+    assert np.allclose(ours.fit_transform(texts).toarray(), wanted.toarray(), atol=1e-6)
+    assert ours.get_feature_names_out().tolist() == theirs.get_feature_names_out().tolist()
+    again = ArrowTfidf.from_state(ours.state()).transform(unseen)
+    assert np.allclose(again.toarray(), theirs.transform(unseen).toarray(), atol=1e-6)
+
+
+def test_masked_digits():
+    model = ArrowTfidf(mask_digits=True).fit(["In 1987, 3.75 percent"])
+    assert model.get_feature_names_out().tolist() == ["00", "0000", "in", "percent"]
+    assert model.transform(["2024"]).nnz == 1
 
 
 # The subset of scikit-learn's checks that hands no matrix of numbers to the estimator: its own text
