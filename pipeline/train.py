@@ -78,7 +78,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     decision = instantiate(config.decision, task=labels.task)
     with ExitStack() as stack:
         run = open_run(stack, config)
-        fitted, crossed = fit(model, decision, data)
+        fitted, crossed = fit(model, decision, data, config.split.get("score_folds"))
         bundle = Bundle(portable(fitted), crossed.decision, labels)
         blocks, predicted = evaluate_both(bundle, crossed, data, config.seed)
         metrics = {
@@ -136,8 +136,9 @@ def split(table: pa.Table, labels: LabelSet, config: DictConfig) -> Data:
         raise InputError(f"{config.labelled}: no labelled sentences to train on")
     y = indicator(table["labels"].to_pylist(), labels)
     fixed = np.array(table["split"].to_pylist()) == "test"
+    settings = {name: value for name, value in config.split.items() if name != "score_folds"}
     rows = split_rows(
-        table["text"].to_pylist(), y, table["article"].to_pylist(), fixed, seed=config.seed, **config.split
+        table["text"].to_pylist(), y, table["article"].to_pylist(), fixed, seed=config.seed, **settings
     )
     data = Data(table, labels, y, rows)
     say(
@@ -148,7 +149,7 @@ def split(table: pa.Table, labels: LabelSet, config: DictConfig) -> Data:
     return data
 
 
-def fit(model: Any, decision: Any, data: Data) -> tuple[Any, CrossValidated]:
+def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -> tuple[Any, CrossValidated]:
     """Cross-validate, then fit on all training sentences."""
     from rich.progress import track
 
@@ -159,7 +160,8 @@ def fit(model: Any, decision: Any, data: Data) -> tuple[Any, CrossValidated]:
 
     rows = data.split.train
     texts, y = data.column("text", rows), data.y[rows]
-    crossed = cross_validate(model, decision, texts, y, data.split.folds[rows], track=progress)
+    folds = data.split.folds[rows]
+    crossed = cross_validate(model, decision, texts, y, folds, score_folds=score_folds, track=progress)
     return model.fit(texts, y), crossed
 
 
@@ -172,7 +174,8 @@ def evaluate_both(
     rows = data.split.test
     probabilities = bundle.probabilities(data.column("text", rows))
     predicted = bundle.decision.labels(probabilities)
-    names, thresholds, inside = data.labels.names, bundle.decision.reported_thresholds(), data.split.train
+    names, thresholds = data.labels.names, bundle.decision.reported_thresholds()
+    inside = data.split.train[crossed.rows]
     blocks = {
         "cross_validation": evaluate(
             data.y[inside],
@@ -193,6 +196,8 @@ def evaluate_both(
             seed=seed,
         ),
     }
+    scored, every = (len(set(data.split.folds[some])) for some in (inside, data.split.train))
+    blocks["cross_validation"]["folds"] = {"scored": scored, "all": every}
     return blocks, {"probabilities": probabilities, "predicted": predicted}
 
 
@@ -332,7 +337,11 @@ def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> 
         f"report   {config.report}: metrics.json, errors.csv, plots/",
         f"run      {run.name} {run.id}; `make ui` shows it" if run else "run      not logged",
     ]
-    return "\n".join([table, "intervals: 95 %, articles resampled", "", *where])
+    notes = ["intervals: 95 %, articles resampled"]
+    folds = metrics["cross_validation"]["folds"]
+    if folds["scored"] < folds["all"]:
+        notes.append(f"cross-validation: {folds['scored']} of {folds['all']} folds (split.score_folds)")
+    return "\n".join([table, *notes, "", *where])
 
 
 def say(text: str) -> None:

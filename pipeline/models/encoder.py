@@ -84,13 +84,11 @@ class Encoder(TransformerMixin, BaseEstimator):
         """Return embeddings of shape (n_texts, n_dimensions), rows of unit length."""
         check_is_fitted(self, "model_")
         texts = as_texts(X)
-        new = list(dict.fromkeys(texts))
-        if self._cache is not None:
-            new = [text for text in new if text not in self._cache.rows]
-        found = dict(zip(new, self._embed(new), strict=True))
-        if self._cache is not None:
-            found = self._cache.exchange(texts, found)
-        return np.array([found[text] for text in texts]) if texts else self._embed([])
+        if self._cache is None or not texts:
+            return self._embed(texts)
+        new = [text for text in dict.fromkeys(texts) if text not in self._cache.rows]
+        found = self._cache.exchange(texts, dict(zip(new, self._embed(new), strict=True)) if new else {})
+        return np.array([found[text] for text in texts])
 
     def state(self) -> dict[str, Any]:
         """Return parameters, the ONNX file and the tokenizer: a bundle needs no other package's data."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -215,12 +214,12 @@ def _seed(seed: int, epoch: int) -> None:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Any]:
-    """Show a bar with the loss and the time left on stderr, on a terminal only."""
-    from rich.console import Console
+    """Show a bar with the loss and the time left, on a terminal only."""
+    from rich import get_console  # cross-validation shows its bar on it
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(elapsed_when_finished=True))
-    watched = sys.stderr.isatty() and total > 0
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not watched) as progress:
+    watched = get_console().is_terminal and total > 0
+    with Progress(*columns, transient=True, disable=not watched) as progress:
         task = progress.add_task("fine-tuning", total=total)
         yield lambda text: progress.update(task, advance=1, description=text)

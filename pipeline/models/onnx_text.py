@@ -104,7 +104,7 @@ class OnnxText:
             done = [self._chunk(chunk, workers, pool) for chunk in chunks]
         if cut := sum(cut for _, cut in done):
             message = f"{cut} of {len(texts)} texts were cut at {self.max_length} tokens (max_length)"
-            warnings.warn(message, stacklevel=4)
+            warnings.warn(message, stacklevel=2)
         return np.concatenate([output for output, _ in done])[: len(texts)]
 
     def cut(self, texts: Sequence[str]) -> int:

