@@ -38,6 +38,9 @@ class FineTuned(BaseEstimator):
         Greatest norm of the gradient.
     class_weight : {None, "balanced"}, default=None
         "balanced" lets a label's sentences count as much as those without it.
+    arithmetic : {"auto", "fp32", "bf16"}, default="auto"
+        Of training: "bf16" keeps weights in fp32 and multiplies matrices in bf16; "auto" does so on
+        a GPU or processor that is faster at it.
     precision : {"fp32", "int8"}, default="fp32"
         Of the exported model.
     threads : int, optional
@@ -77,6 +80,7 @@ class FineTuned(BaseEstimator):
         warmup: float = 0.1,
         clip: float = 1.0,
         class_weight: str | None = None,
+        arithmetic: str = "auto",
         precision: str = "fp32",
         threads: int | None = None,
         checkpoints: str | None = None,
@@ -93,6 +97,7 @@ class FineTuned(BaseEstimator):
         self.warmup = warmup
         self.clip = clip
         self.class_weight = class_weight
+        self.arithmetic = arithmetic
         self.precision = precision
         self.threads = threads
         self.checkpoints = checkpoints

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ Ints = NDArray[np.int64]
 LOG = logging.getLogger(__name__)
 BUCKET = 50  # batches' worth of texts that are sorted by length together
 KEPT = 4  # checkpoints in the folder; the oldest go
-VERSION = 1  # counts changes to training: checkpoints of another number are not resumed
+VERSION = 2  # counts changes to training: checkpoints of another number are not resumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Recipe:
     warmup: float
     clip: float
     class_weight: str | None
+    arithmetic: str
     seed: int
 
 
@@ -112,7 +113,9 @@ class Training:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * share
         ids, mask = (torch.from_numpy(a).to(self.device) for a in padded([self.tokens[i] for i in rows]))
-        loss = self.loss(self.model(ids, mask), torch.from_numpy(self.y[rows]).to(self.device))
+        with torch.autocast(self.device.partition(":")[0], torch.bfloat16, self.recipe.arithmetic == "bf16"):
+            logits = self.model(ids, mask)
+        loss = self.loss(logits.float(), torch.from_numpy(self.y[rows]).to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
@@ -169,15 +172,28 @@ def train(
     device : str, optional
         A GPU where there is one, else the processor.
     """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    recipe = replace(recipe, arithmetic=arithmetic(recipe.arithmetic, device))
     tokens, _ = Tokens((folder / "tokenizer.json").read_text(encoding="utf-8"), recipe.max_length)(texts)
     key = hashlib.sha256(json.dumps([VERSION, content_hash(folder), asdict(recipe), list(texts)]).encode())
     key.update(y.tobytes())
     path = checkpoints / f"{key.hexdigest()[:32]}.safetensors"
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng():
         training = Training(folder, tokens, y, recipe, path, device)
         training.run()
     return training.model, training.losses
+
+
+def arithmetic(wanted: str, device: str) -> str:
+    """Return "fp32" or "bf16": for "auto", the faster one of this device."""
+    if wanted not in ("auto", "fp32", "bf16"):
+        raise ConfigError(f"arithmetic={wanted}: must be auto, fp32 or bf16")
+    if wanted != "auto":
+        return wanted
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    # Without matrix units for it, bf16 on a processor is slower than fp32.
+    return "bf16" if device == "cpu" and torch.cpu._is_amx_tile_supported() else "fp32"
 
 
 def buckets(lengths: Sequence[int], size: int, rng: np.random.Generator) -> Iterator[Ints]:

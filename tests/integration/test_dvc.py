@@ -154,6 +154,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     )
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, checkout.folder)
+    checkout.replace("params.yaml", "model: hybrid", "model: tfidf_logreg")
     make_corpus(checkout.folder / "data")
     checkout("git", "init", "-q", "-b", "main")
     checkout("git", "add", "-A")
