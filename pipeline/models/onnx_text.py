@@ -25,7 +25,7 @@ AHEAD = 4096  # texts that are tokenised at once: memory is bounded, and there i
 def need(what: str, extra: str, *packages: str) -> None:
     """Raise ConfigError naming the extra to install where a package is missing."""
     if missing := [name for name in packages if find_spec(name) is None]:
-        raise ConfigError(f"{what} needs the package {missing[0]}; pip install -e '.[{extra}]'")
+        raise ConfigError(f"{what} needs the package {missing[0]}: make finetune")
 
 
 def check_precision(precision: str) -> None:

@@ -14,12 +14,12 @@ from pipeline.models.onnx_export import DEFAULT, PACKAGE, onnx_file, source_fold
 from pipeline.models.portable import assemble, dismantle, portable
 from pipeline.schema import ConfigError
 
-pytestmark = pytest.mark.encoder
-pytest.importorskip("onnxruntime", reason="onnxruntime is missing: pip install -e '.[encoder]'")
-pytest.importorskip("tokenizers", reason="tokenizers is missing: pip install -e '.[encoder]'")
+pytestmark = pytest.mark.extra
+pytest.importorskip("onnxruntime", reason="onnxruntime is missing: make finetune")
+pytest.importorskip("tokenizers", reason="tokenizers is missing: make finetune")
 needs_torch = pytest.mark.skipif(
     not (find_spec("torch") and find_spec("transformers")),
-    reason="torch or transformers is missing: pip install -e '.[finetune]'",
+    reason="torch or transformers is missing: make finetune",
 )
 
 SENTENCE = "the minister denied it and prices rose by ten percent . police accused him of theft a new law"
@@ -111,7 +111,7 @@ def own_cache(request, tmp_path_factory, monkeypatch):
 
 def real_source():
     if not find_spec(PACKAGE):
-        pytest.skip(f"{PACKAGE} is missing: pip install -e '.[finetune]'")
+        pytest.skip(f"{PACKAGE} is missing: make finetune")
     try:
         onnx_file(source_folder(DEFAULT), "fp32")
     except ConfigError as error:
@@ -253,7 +253,7 @@ def test_a_missing_package_names_the_extra(look_up, tmp_path, monkeypatch, extra
 
 @needs_torch
 def test_int8_is_near_and_independent_of_neighbours(tiny_bert):
-    pytest.importorskip("onnx", reason="onnx is missing: pip install -e '.[finetune]'")
+    pytest.importorskip("onnx", reason="onnx is missing: make finetune")
     exact = Encoder(source=str(tiny_bert)).fit([]).transform(TEXTS)
     encoder = Encoder(source=str(tiny_bert), precision="int8").fit([])
     found = Encoder.from_state(encoder.state()).transform(TEXTS)
