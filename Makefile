@@ -6,10 +6,10 @@ export MLFLOW_DISABLE_TELEMETRY = true
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup finetune train test test-slow lint format lock repro ui clean
+.PHONY: help setup train test test-slow lint format lock repro ui clean
 
 help: ## Show what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 # An environment is current when its stamp is newer than the lock it came from.
 .venv/.main: requirements/main.txt pyproject.toml
@@ -25,19 +25,18 @@ help: ## Show what there is
 
 setup: .venv/.main ## Make .venv with everything the main job needs
 
-# Extras, each with a lock of its own on top of the others' pins; the slow tests use them all.
+# Extras, each with a lock on top of the others' pins; the slow tests use them all.
 # torch is left out of the lock: there it would be the CUDA build, gigabytes of it.
+# Stamps are kept, though only patterns name them.
+.SECONDARY:
 EXTRAS := $(wildcard requirements/extra-*.txt)
-.venv/.finetune: .venv/.main requirements/extra-finetune.txt
-	$(BIN)/pip install --quiet torch==2.13.0
-	$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --no-deps --require-hashes -r requirements/extra-finetune.txt
+.venv/.extra-%: requirements/extra-%.txt .venv/.main
+	$(if $(filter finetune,$*),$(BIN)/pip install --quiet torch==2.13.0)
+	$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --no-deps --require-hashes -r $<
 	touch $@
 
-.venv/.extras: .venv/.dev .venv/.finetune $(EXTRAS)
-	for lock in $(EXTRAS); do $(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --no-deps --require-hashes -r $$lock || exit 1; done
-	touch $@
-
-finetune: .venv/.finetune ## Add what training sentence encoders needs (torch)
+extra-%: .venv/.extra-% ## Add what an extra needs: make extra-finetune (torch, to train sentence encoders)
+	@:
 
 train: setup ## Train, test, export and log the default classifier on the corpus in the repository
 	$(BIN)/python -m pipeline.train
@@ -45,7 +44,7 @@ train: setup ## Train, test, export and log the default classifier on the corpus
 test: .venv/.dev ## Run the test suite
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-slow: .venv/.extras ## Run the slow tests, and those of the extras: servers, browser, encoders, end to end
+test-slow: .venv/.dev $(EXTRAS:requirements/%.txt=.venv/.%) ## Run the slow tests, and those of the extras: servers, browser, encoders, end to end
 	$(BIN)/python -m pytest -m "slow or extra"
 
 lint: .venv/.dev ## Check style and types

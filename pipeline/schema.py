@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -120,3 +121,9 @@ def nearest(word: str, known: tuple[str, ...] | list[str]) -> str:
     if close := get_close_matches(word, known, n=1, cutoff=0.6):
         return f"; did you mean {close[0]!r}?"
     return f"; known: {', '.join(known)}" if known else ""
+
+
+def need(what: str, extra: str, *packages: str) -> None:
+    """Raise ConfigError naming the extra to install where a package is missing."""
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise ConfigError(f"{what} needs the package {missing[0]}: make extra-{extra}")

@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.models.onnx_export import DEFAULT, cache, quantised, source_folder
-from pipeline.models.onnx_text import REQUIREMENTS, OnnxText, check_precision, need
+from pipeline.models.onnx_text import REQUIREMENTS, OnnxText, check_precision
 from pipeline.models.tokens import as_texts
+from pipeline.schema import need
 
 
 class FineTuned(BaseEstimator):

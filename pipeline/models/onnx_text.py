@@ -6,13 +6,12 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.schema import ConfigError
+from pipeline.schema import ConfigError, need
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -20,12 +19,6 @@ Ints = NDArray[np.int64]
 PRECISIONS = ("fp32", "int8")
 REQUIREMENTS = ("onnxruntime", "tokenizers")
 AHEAD = 4096  # texts that are tokenised at once: memory is bounded, and there is enough to sort by length
-
-
-def need(what: str, extra: str, *packages: str) -> None:
-    """Raise ConfigError naming the extra to install where a package is missing."""
-    if missing := [name for name in packages if find_spec(name) is None]:
-        raise ConfigError(f"{what} needs the package {missing[0]}: make finetune")
 
 
 def check_precision(precision: str) -> None:
@@ -69,7 +62,7 @@ class OnnxText:
         batch_size: int = 32,
         threads: int | None = None,
     ) -> None:
-        need("a sentence encoder", "encoder", *REQUIREMENTS)
+        need("a sentence encoder", "finetune", *REQUIREMENTS)
         from onnxruntime import InferenceSession, SessionOptions
 
         self.onnx = onnx

@@ -15,11 +15,11 @@ from pipeline.models.portable import assemble, dismantle, portable
 from pipeline.schema import ConfigError
 
 pytestmark = pytest.mark.extra
-pytest.importorskip("onnxruntime", reason="onnxruntime is missing: make finetune")
-pytest.importorskip("tokenizers", reason="tokenizers is missing: make finetune")
+pytest.importorskip("onnxruntime", reason="onnxruntime is missing: make extra-finetune")
+pytest.importorskip("tokenizers", reason="tokenizers is missing: make extra-finetune")
 needs_torch = pytest.mark.skipif(
     not (find_spec("torch") and find_spec("transformers")),
-    reason="torch or transformers is missing: make finetune",
+    reason="torch or transformers is missing: make extra-finetune",
 )
 
 SENTENCE = "the minister denied it and prices rose by ten percent . police accused him of theft a new law"
@@ -111,7 +111,7 @@ def own_cache(request, tmp_path_factory, monkeypatch):
 
 def real_source():
     if not find_spec(PACKAGE):
-        pytest.skip(f"{PACKAGE} is missing: make finetune")
+        pytest.skip(f"{PACKAGE} is missing: make extra-finetune")
     try:
         onnx_file(source_folder(DEFAULT), "fp32")
     except ConfigError as error:
@@ -244,7 +244,7 @@ def test_other_pooling_is_refused(look_up, tmp_path):
 
 @pytest.mark.parametrize("extra", ["torch", "transformers"])
 def test_a_missing_package_names_the_extra(look_up, tmp_path, monkeypatch, extra):
-    monkeypatch.setattr("pipeline.models.onnx_text.find_spec", lambda name: None if name == extra else 1)
+    monkeypatch.setattr("pipeline.schema.find_spec", lambda name: None if name == extra else 1)
     (tmp_path / "tokenizer.json").write_text((look_up / "tokenizer.json").read_text())
     for model in (Encoder(source=str(tmp_path)), FineTuned(source=str(tmp_path))):
         with pytest.raises(ConfigError, match=rf"needs the package {extra}; pip install -e '\.\[finetune\]'"):
@@ -253,7 +253,7 @@ def test_a_missing_package_names_the_extra(look_up, tmp_path, monkeypatch, extra
 
 @needs_torch
 def test_int8_is_near_and_independent_of_neighbours(tiny_bert):
-    pytest.importorskip("onnx", reason="onnx is missing: make finetune")
+    pytest.importorskip("onnx", reason="onnx is missing: make extra-finetune")
     exact = Encoder(source=str(tiny_bert)).fit([]).transform(TEXTS)
     encoder = Encoder(source=str(tiny_bert), precision="int8").fit([])
     found = Encoder.from_state(encoder.state()).transform(TEXTS)
