@@ -74,7 +74,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     began = time.perf_counter()
     labels = label_set_of(config)
     data = split(labelled_sentences(config), labels, config)
-    model = instantiate(config.model.estimator, _convert_="all")
+    model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
     decision = instantiate(config.decision, task=labels.task)
     with ExitStack() as stack:
         run = open_run(stack, config)
@@ -147,6 +147,19 @@ def split(table: pa.Table, labels: LabelSet, config: DictConfig) -> Data:
         + (f", {len(rows.left_out)} left out that the test nearly repeats" if len(rows.left_out) else "")
     )
     return data
+
+
+def with_unlabelled(model: Any, data: Data, config: DictConfig) -> Any:
+    """Give a model that learns from unlabelled sentences those of `distill.articles`."""
+    path = config.distill.articles
+    if path is None:
+        return model
+    if "unlabelled" not in model.get_params(deep=False):
+        raise ConfigError(f"distill.articles={path}: model={config.model.name} does not learn from them")
+    from pipeline.unlabelled import unlabelled_sentences
+
+    texts = unlabelled_sentences(path, data.table["text"].to_pylist(), config.split.near_duplicate)
+    return model.set_params(unlabelled=texts)
 
 
 def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -> tuple[Any, CrossValidated]:
