@@ -20,6 +20,7 @@ Arrays = dict[str, NDArray[Any]]
 # Name in a bundle: module. Nothing else is ever imported for a bundle.
 CLASSES = {
     "ArrowTfidf": "pipeline.models.arrow_tfidf",
+    "Blend": "pipeline.models.blend",
     "Chain": "pipeline.models.linear",
     "Concatenation": "pipeline.models.linear",
     "CueRules": "pipeline.models.cues",
