@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from pipeline.bundle import Bundle
     from pipeline.evaluation.splits import Split
     from pipeline.models.training import CrossValidated
     from pipeline.tracking import Run
@@ -50,16 +51,28 @@ class Data:
 @stage("train")
 def main(config: DictConfig) -> float:
     """Run the stage; returns what a sweep optimises, the cross-validated macro-F1."""
-    return train(config)["cross_validation"]["macro_f1"]["value"]
+    return train(config, difference=difference())["cross_validation"]["macro_f1"]["value"]
 
 
-def train(config: DictConfig) -> dict[str, Any]:
+def difference() -> str:
+    """Return what the command line changed, for the run's name."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from pipeline.experiments import short_difference
+
+    choices = HydraConfig.get().runtime.choices
+    return short_difference(HydraConfig.get().overrides.task, list(choices))
+
+
+def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
     """Train, test, export and log, and return the metrics that were written.
 
     Parameters
     ----------
     config : DictConfig
         Composed from `conf/train.yaml`.
+    difference : str
+        How the run differs from others of its model: the end of its name.
 
     Raises
     ------
@@ -77,7 +90,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     model = instantiate(config.model.estimator, _convert_="all")
     decision = instantiate(config.decision, task=labels.task)
     with ExitStack() as stack:
-        run = open_run(stack, config)
+        run = open_run(stack, config, difference)
         fitted, crossed = fit(model, decision, data, config.split.get("score_folds"))
         bundle = Bundle(portable(fitted), crossed.decision, labels)
         blocks, predicted = evaluate_both(bundle, crossed, data, config.seed)
@@ -91,9 +104,10 @@ def train(config: DictConfig) -> dict[str, Any]:
         }
         bundle.card = card(metrics)
         save(bundle, config.output)
-        report(Path(config.report), metrics, data, predicted)
+        report(Path(config.report), metrics, data, predicted, bundle, settings(config))
         if run:
-            try_to_log(run, config, metrics, data, time.perf_counter() - began)
+            seconds = {"train": time.perf_counter() - began, "score": predicted["seconds"]}
+            try_to_log(run, config, metrics, data, seconds)
     say(conclusion(config, metrics, run))
     return metrics
 
@@ -167,12 +181,15 @@ def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -
 
 def evaluate_both(
     bundle: Any, crossed: CrossValidated, data: Data, seed: int
-) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-    """Return the cross-validation and test blocks, and the test probabilities and labels."""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the cross-validation and test blocks, and the test probabilities, labels and seconds."""
     from pipeline.evaluation.metrics import evaluate
 
     rows = data.split.test
-    probabilities = bundle.probabilities(data.column("text", rows))
+    texts = data.column("text", rows)
+    began = time.perf_counter()
+    probabilities = bundle.probabilities(texts)
+    seconds = time.perf_counter() - began
     predicted = bundle.decision.labels(probabilities)
     names, thresholds = data.labels.names, bundle.decision.reported_thresholds()
     inside = data.split.train[crossed.rows]
@@ -198,7 +215,7 @@ def evaluate_both(
     }
     scored, every = (len(set(data.split.folds[some])) for some in (inside, data.split.train))
     blocks["cross_validation"]["folds"] = {"scored": scored, "all": every}
-    return blocks, {"probabilities": probabilities, "predicted": predicted}
+    return blocks, {"probabilities": probabilities, "predicted": predicted, "seconds": seconds}
 
 
 def describe(data: Data) -> dict[str, Any]:
@@ -231,8 +248,21 @@ def card(metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def report(folder: Path, metrics: dict[str, Any], data: Data, predicted: dict[str, Any]) -> None:
-    """Write metrics, errors and plots of the test articles; the folder is replaced as a whole."""
+def settings(config: DictConfig) -> str:
+    """Return what the report shows of the configuration: no path of this machine."""
+    shown = {name: config.get(name) for name in ("model", "decision", "split", "labels")}
+    return OmegaConf.to_yaml(OmegaConf.create(shown), resolve=True).replace(f"{ROOT}/", "")
+
+
+def report(
+    folder: Path,
+    metrics: dict[str, Any],
+    data: Data,
+    predicted: dict[str, Any],
+    bundle: Bundle,
+    configured: str,
+) -> None:
+    """Write metrics, errors, plots and page of the test articles; the folder is replaced as a whole."""
     import json
 
     from pipeline.evaluation.errors import error_rows, write_errors
@@ -261,6 +291,36 @@ def report(folder: Path, metrics: dict[str, Any], data: Data, predicted: dict[st
             title,
         )
         tables(temporary, metrics, data, predicted["probabilities"])
+        page(temporary, metrics, data, predicted, bundle, configured)
+
+
+def page(
+    folder: Path,
+    metrics: dict[str, Any],
+    data: Data,
+    predicted: dict[str, Any],
+    bundle: Bundle,
+    configured: str,
+) -> None:
+    """Write the page that shows the run, and the predictions that it is compared by."""
+    from pipeline.evaluation.predictions import FILE, predictions, write_predictions
+    from pipeline.reports.run import run_page
+
+    rows = data.split.test
+    names = data.labels.names
+    made = predictions(
+        data.table.take(rows), data.y[rows], predicted["predicted"], predicted["probabilities"], names
+    )
+    write_predictions(folder / FILE, made)
+    run_page(
+        folder / "report.html",
+        title=metrics["model"],
+        bundle=bundle,
+        blocks={"cross-validation": metrics["cross_validation"], "test": metrics["test"]},
+        made=made,
+        metrics=metrics,
+        settings=configured,
+    )
 
 
 def tables(folder: Path, metrics: dict[str, Any], data: Data, probabilities: NDArray[np.float64]) -> None:
@@ -291,20 +351,21 @@ def scores(metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def open_run(stack: ExitStack, config: DictConfig) -> Run | None:
+def open_run(stack: ExitStack, config: DictConfig, difference: str = "") -> Run | None:
     """Open a tracking run; a store out of reach costs the log, not the training."""
     from pipeline.tracking import TrackingError, run
 
+    name = "-".join(filter(None, (config.model.name, difference)))
     try:
-        return stack.enter_context(
-            run(config.tracking.uri, config.tracking.experiment, config.model.name, ROOT)
-        )
+        return stack.enter_context(run(config.tracking.uri, config.tracking.experiment, name, ROOT))
     except TrackingError as error:
         sys.stderr.write(f"warning: {error} Training goes on without a log.\n")
         return None
 
 
-def try_to_log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: float) -> None:
+def try_to_log(
+    run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]
+) -> None:
     """Log the run; where the store is gone by now, bundle and report are there all the same."""
     from pipeline.tracking import TrackingError
 
@@ -314,17 +375,39 @@ def try_to_log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data
         sys.stderr.write(f"warning: {error} The log is incomplete; bundle and report are not.\n")
 
 
-def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: float) -> None:
+def log(
+    run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]
+) -> None:
     """Log what the run was made of and what came out."""
     run.parameters(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     for block in ("cross_validation", "test"):
         run.metrics(metrics[block], "cv" if block == "cross_validation" else block)
-    run.numbers({"seconds/train": seconds})
+    speed = len(data.split.test) / max(seconds["score"], 1e-9)
+    run.numbers({"seconds/train": seconds["train"], "sentences_per_second": speed})
     digest = metrics["data"]["digest"]
-    run.tags({"model": metrics["model"], "task": data.labels.task, "corpus": digest[:12]})
+    run.tags(
+        {
+            "model": metrics["model"],
+            "family": family(config.model.estimator),
+            "task": data.labels.task,
+            "corpus": digest[:12],
+        }
+    )
+    run.view(data.labels.names)
     run.data(data.table, source=str(config.labelled), name="labelled sentences", digest=digest)
     run.files(Path(config.report))
-    run.model(Path(config.output))
+    run.model(Path(config.output), config.tracking.get("register"))
+
+
+def family(estimator: Any) -> str:
+    """Return the class of what decides in the end, such as "LogisticRegression"."""
+    while True:
+        if steps := estimator.get("steps"):
+            estimator = steps[-1][1]
+        elif inner := estimator.get("estimator"):
+            estimator = inner
+        else:
+            return str(estimator.get("_target_", "unknown")).rpartition(".")[2]
 
 
 def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> str:
@@ -334,7 +417,7 @@ def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> 
     table = score_table({"cross-validation": metrics["cross_validation"], "test": metrics["test"]})
     where = [
         f"bundle   {config.output}",
-        f"report   {config.report}: metrics.json, errors.csv, plots/",
+        f"report   {config.report}: report.html, metrics.json, predictions.parquet",
         f"run      {run.name} {run.id}; `make ui` shows it" if run else "run      not logged",
     ]
     notes = ["intervals: 95 %, articles resampled"]

@@ -16,7 +16,7 @@ from pipeline.models.arrow_tfidf import ArrowTfidf
 from pipeline.models.cues import CueRules, Cues, plain
 from pipeline.models.linear import Chain, Concatenation, LinearHead
 from pipeline.models.ngrams import Tokens
-from pipeline.models.static import Static, unit
+from pipeline.models.static import Static
 from pipeline.models.tokens import words
 
 Floats = NDArray[np.float64]
@@ -29,17 +29,21 @@ class Reason:
 
     Attributes
     ----------
-    kind : {"words", "cue", "meaning", "read as", "other"}
-        Words of the sentence; a cue group that matches; the place of a word among word vectors; words
-        read as the frequent words nearest in meaning; features without names.
+    kind : {"words", "meaning", "read as", "cue", "other"}
+        Words of the sentence; the place of a word among word vectors; words read as the frequent words
+        nearest in meaning; a cue group that matches; features without names.
     text : str
+        The words of the sentence, or the name of the cue group or of the features.
     weights : ndarray of shape (n_labels,)
         In units of the raw score.
+    note : str
+        The frequent words that words are read as; the words that a cue group matches.
     """
 
     kind: str
     text: str
     weights: Floats
+    note: str = ""
 
 
 def explain(scorer: Any, texts: Sequence[str]) -> tuple[list[list[Reason]], Floats] | None:
@@ -86,9 +90,23 @@ def strongest(
         What a unit of score is worth: with the slope of the calibration, weights are log-odds.
     """
     weighed = sorted(
-        ((reason, float(reason.weights[label]) * scale) for reason in reasons), key=lambda pair: -abs(pair[1])
+        ((reason, float(reason.weights[label]) * scale) for reason in reasons),
+        key=lambda pair: -abs(pair[1]),
     )
     return weighed[:most], sum(weight for _, weight in weighed[most:])
+
+
+def by_words(reasons: Sequence[Reason]) -> list[Reason]:
+    """Return reasons with those of the same words in one: the words themselves, their meaning, as read."""
+    merged: dict[tuple[str, str], Reason] = {}
+    for reason in reasons:
+        kind = "words" if reason.kind in ("words", "meaning", "read as") else reason.kind
+        key = kind, reason.text
+        before = merged.get(key)
+        note = reason.note or (before.note if before else "")
+        weights = reason.weights + (before.weights if before else 0.0)
+        merged[key] = Reason(kind, reason.text, weights, note)
+    return list(merged.values())
 
 
 def _features(part: Any, texts: Sequence[str], coef: Floats, known: pa.Array | None) -> list[list[Reason]]:
@@ -142,7 +160,7 @@ def _cues(part: Cues, texts: Sequence[str], coef: Floats) -> list[list[Reason]]:
             group = part.groups_[column]
             name = f"{group.label.replace('_', ' ')}: {group.name.replace('_', ' ')}"
             match = _match(line, group.pattern)
-            reasons.append(Reason("cue", f"{name} “{match}”" if match else name, coef[:, column]))
+            reasons.append(Reason("cue", name, coef[:, column], match))
         found.append(reasons)
     return found
 
@@ -157,67 +175,56 @@ def _match(line: pa.LargeStringArray, pattern: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def _static(
-    part: Static, texts: Sequence[str], coef: Floats, known: pa.Array | None
-) -> list[list[Reason]]:
+def _static(part: Static, texts: Sequence[str], coef: Floats, known: pa.Array | None) -> list[list[Reason]]:
     """Split the mean vector over the words, and name n-grams of anchors by the words read as them."""
-    dimensions = part.vectors_.table.shape[1]
-    anchor_names = _anchor_names(part, known)
-    return [_static_of_one(part, text, coef, dimensions, anchor_names) for text in texts]
-
-
-def _static_of_one(
-    part: Static, text: str, coef: Floats, dimensions: int, anchor_names: Sequence[str]
-) -> list[Reason]:
-    tokens, counts = words([text])
-    if not len(tokens):
-        return []
+    tokens, counts = words(texts)
     encoded = tokens.dictionary_encode()
-    ids = encoded.indices.to_numpy().astype(np.int64)
-    unique = encoded.dictionary.to_pylist()
+    said = encoded.dictionary.to_pylist()
+    every = Tokens(encoded.indices.to_numpy().astype(np.int64), counts)
+    width = part.vectors_.table.shape[1]
     vectors = part.vectors_.look_up(encoded.dictionary)
-    times = np.bincount(ids, minlength=len(unique)).astype(np.float32)
-    norm = float(np.linalg.norm(times @ vectors)) or 1.0
-    shares = (times[:, None] * vectors / norm).astype(np.float64) @ coef[:, :dimensions].T
-    reasons = [Reason("meaning", word, share) for word, share in zip(unique, shares, strict=True)]
-    if not part.anchors:
-        return reasons
-    read_as = part._nearest(vectors)[ids]
-    row = part.index_.tfidf(Tokens(read_as, counts), part.idf_, sublinear=True)
-    at = _first_places(part, read_as)
-    for column, value in zip(row.indices, row.data, strict=True):
-        begin, length = at[int(column)]
-        said = " ".join(unique[ids[i]] for i in range(begin, begin + length))
-        meant = " ".join(anchor_names[a] for a in read_as[begin : begin + length])
-        name = f"{said} → {meant}" if meant and meant != said else said
-        reasons.append(Reason("read as", name, value * coef[:, dimensions + column]))
-    return reasons
+    meant = part._nearest(vectors) if part.anchors else np.zeros(len(said), np.int64)
+    names = _anchor_names(part, np.unique(meant), known) if part.anchors else {}
+    found = []
+    for ids in np.split(every.ids, np.cumsum(counts)[:-1]):
+        unique, times = np.unique(ids, return_counts=True)
+        total = times @ vectors[unique]
+        norm = float(np.linalg.norm(total)) or 1.0
+        shares = (times[:, None] * vectors[unique] / norm).astype(np.float64) @ coef[:, :width].T
+        reasons = [Reason("meaning", said[i], share) for i, share in zip(unique, shares, strict=True)]
+        if part.anchors:
+            for column, value, at in _anchored(part, meant[ids]):
+                surface = " ".join(said[i] for i in ids[at])
+                anchor = " ".join(names.get(a, "") for a in meant[ids[at]].tolist()).strip()
+                note = "" if anchor == surface else anchor
+                reasons.append(Reason("read as", surface, value * coef[:, width + column], note))
+        found.append(reasons)
+    return found
 
 
-def _first_places(part: Static, read_as: NDArray[np.int64]) -> dict[int, tuple[int, int]]:
-    """Return where each column's n-gram first stands among the words, and its length."""
-    places: dict[int, tuple[int, int]] = {}
+def _anchored(part: Static, read_as: NDArray[np.int64]) -> list[tuple[int, float, slice]]:
+    """Return column, value and first place of each n-gram of anchors in one text."""
+    places: dict[int, slice] = {}
     for length in range(1, part.ngram_range[1] + 1):
         for begin in range(len(read_as) - length + 1):
-            window = read_as[begin : begin + length]
-            _, columns = part.index_.find(Tokens(window, np.array([length])))
-            for column in columns.tolist():
-                places.setdefault(column, (begin, length))
-    return places
+            window = slice(begin, begin + length)
+            for column in part.index_.find(Tokens(read_as[window], np.array([length])))[1].tolist():
+                places.setdefault(column, window)
+    row = part.index_.tfidf(Tokens(read_as, np.array([len(read_as)])), part.idf_, sublinear=True)
+    return [(int(c), float(v), places[int(c)]) for c, v in zip(row.indices, row.data, strict=True)]
 
 
-def _anchor_names(part: Static, known: pa.Array | None) -> list[str]:
-    """Return the word of each anchor, looked for among known words; "" where there is none.
+def _anchor_names(part: Static, wanted: NDArray[np.int64], known: pa.Array | None) -> dict[int, str]:
+    """Return the words of anchors, looked for among known words.
 
     A bundle keeps the anchors' vectors only. Their words are frequent, so that the vocabulary has them.
     """
-    names = [""] * len(part.anchors_)
-    if known is None or not len(known) or not len(part.anchors_):
-        return names
-    vectors = unit(part.vectors_.look_up(known))
-    nearest = part._nearest(vectors)
-    closeness = np.einsum("ij,ij->i", vectors, part.anchors_[nearest])
-    for word, anchor, cosine in zip(known.to_pylist(), nearest.tolist(), closeness.tolist(), strict=True):
-        if cosine > 0.9999 and not names[anchor]:
-            names[anchor] = word
-    return names
+    if known is None or not len(known):
+        return {}
+    cosines = part.vectors_.look_up(known) @ part.anchors_[wanted].T
+    best = cosines.argmax(axis=0)
+    return {
+        int(anchor): known[int(word)].as_py()
+        for anchor, word, cosine in zip(wanted, best, cosines.max(axis=0), strict=True)
+        if cosine > 0.9999
+    }
