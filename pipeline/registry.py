@@ -45,9 +45,9 @@ def challenge(client: Any, name: str, model_id: str, run_id: str) -> str:
     return str(made.version)
 
 
-def aliases(client: Any, name: str) -> dict[str, str]:
+def aliases(client: Any, name: str | None) -> dict[str, str]:
     """Return alias to number of version; nothing where there is no such model."""
-    for model in client.search_registered_models(f"name = '{name}'"):
+    for model in client.search_registered_models(f"name = '{name}'") if name else ():
         if model.name == name:
             return {alias: str(version) for alias, version in model.aliases.items()}
     return {}
@@ -59,7 +59,7 @@ def version_of(client: Any, name: str, run_id: str) -> str | None:
     return str(max(int(v.version) for v in found)) if found else None
 
 
-def runs_of(client: Any, name: str) -> dict[str, str]:
+def runs_of(client: Any, name: str | None) -> dict[str, str]:
     """Return alias to the id of the run that made its version."""
     return {
         alias: str(client.get_model_version(name, version).run_id)
@@ -101,6 +101,6 @@ def roll_back(client: Any, name: str) -> Promotion:
         raise RegistryError(f"rollback: registered model {name!r} has no champion")
     before = client.get_model_version(name, version).tags.get(REPLACED)
     if not before:
-        raise RegistryError(f"rollback: version {version} of {name!r} replaced no other; nothing to go back to")
+        raise RegistryError(f"rollback: version {version} of {name!r} replaced no other")
     client.set_registered_model_alias(name, CHAMPION, before)
     return Promotion(name, before, version)

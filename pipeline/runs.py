@@ -27,8 +27,8 @@ class Found:
     name : str
     id : str
         Of the MLflow run; empty where there is none.
-    folder : path, optional
-        Its report on disk.
+    folder, bundle : path, optional
+        Its report and its classifier on disk.
     numbers : dict
         What the run logged besides its scores, such as `seconds/train`.
     """
@@ -36,6 +36,7 @@ class Found:
     name: str
     id: str = ""
     folder: Path | None = None
+    bundle: Path | None = None
     numbers: dict[str, float] = field(default_factory=dict)
 
 
@@ -101,6 +102,10 @@ def fetch(client: Any, found: Found, folder: Path) -> Compared:
         Where the run has none.
     """
     at = found.folder
+    if at is None and not found.id:
+        raise InputError(
+            f"runs: {found.bundle} has no report beside it; give the report, or input=FILE to score it"
+        )
     if at is None:
         at = folder / found.id
         at.mkdir(parents=True, exist_ok=True)
@@ -119,9 +124,7 @@ def _finished(client: Any, experiment: str) -> list[Any]:
     if known is None:
         return []
     order = ["attributes.start_time DESC"]
-    return list(
-        client.search_runs([known.experiment_id], "attributes.status = 'FINISHED'", 1, 5000, order)
-    )
+    return list(client.search_runs([known.experiment_id], "attributes.status = 'FINISHED'", 1, 5000, order))
 
 
 def _ranked(runs: Sequence[Any], how: str, number: str) -> list[Found]:
@@ -150,19 +153,41 @@ def _one(client: Any, runs: Sequence[Any], aliased: Mapping[str, str], item: str
 
 def _of(run: Any, prefix: str = "") -> Found:
     numbers = {name: value for name, value in run.data.metrics.items() if name.count("/") < 2}
-    return Found(f"{prefix}{run.info.run_name}", run.info.run_id, None, numbers)
+    return Found(f"{prefix}{run.info.run_name}", run.info.run_id, numbers=numbers)
 
 
 def _on_disk(folder: Path) -> Found:
-    """Return a folder with a report, or the report that belongs to a bundle."""
+    """Return a folder with a report, or a bundle with the report that belongs to it."""
     name = "/".join(folder.resolve().parts[-2:])
     if (folder / METRICS).is_file():
         return Found(name, folder=folder)
+    if not (folder / "manifest.json").is_file():
+        raise InputError(f"runs: {folder} has neither {METRICS} nor manifest.json; give a report or a bundle")
     beside = folder.resolve().parent.with_name("reports") / folder.name
-    if not (folder / "manifest.json").is_file() or not (beside / METRICS).is_file():
-        raise InputError(f"runs: {folder} has no {METRICS}; give a folder that pipeline.train wrote as its report")
-    card = json.loads((folder / "model.json").read_text(encoding="utf-8"))["card"]
-    told = json.loads((beside / METRICS).read_text(encoding="utf-8"))
-    if card.get("data") != told["data"] or card["scores"]["test"]["macro_f1"] != told["test"]["macro_f1"]:
-        raise InputError(f"runs: {beside} is the report of another classifier than {folder}; give the report")
-    return Found(name, folder=beside)
+    return Found(name, folder=beside if _belongs(beside, folder) else None, bundle=folder)
+
+
+def _belongs(report: Path, bundle: Path) -> bool:
+    """Return whether a report is of the classifier in a bundle."""
+    if not (report / METRICS).is_file():
+        return False
+    card = json.loads((bundle / "model.json").read_text(encoding="utf-8"))["card"]
+    told = json.loads((report / METRICS).read_text(encoding="utf-8"))
+    same_scores = card.get("scores", {}).get("test", {}).get("macro_f1") == told["test"]["macro_f1"]
+    return same_scores and card.get("data") == told["data"]
+
+
+def bundle_uri(client: Any, found: Found) -> str | Path:
+    """Return where the classifier of a run is: a folder, or what MLflow knows it by.
+
+    Raises
+    ------
+    InputError
+        Where there is only a report.
+    """
+    if found.bundle is not None:
+        return found.bundle
+    outputs = client.get_run(found.id).outputs if found.id else None
+    if not outputs or not outputs.model_outputs:
+        raise InputError(f"runs: {found.name} has no classifier with it; give the run or the bundle's folder")
+    return f"models:/{outputs.model_outputs[0].model_id}"

@@ -189,6 +189,11 @@ class Run:
         self._client.log_artifacts(self.id, str(folder), path)
 
     @_store_may_fail()
+    def file(self, path: Path) -> None:
+        """Log one file."""
+        self._client.log_artifact(self.id, str(path))
+
+    @_store_may_fail()
     def model(self, folder: Path, register: str | None = None) -> str:
         """Log a bundle as the run's model and return its URI, `models:/…`.
 
@@ -207,8 +212,10 @@ class Run:
         return f"models:/{logged.model_id}"
 
 
-def local_folder(uri: str | Path, root: Path) -> Path:
+def local_folder(uri: str | Path, root: Path, tracking_uri: str | None = None) -> Path:
     """Return the folder of a model given as a path, or fetched from `models:/…` or `runs:/…`.
+
+    Fetched from `tracking_uri`, MLFLOW_TRACKING_URI, or the store that is used where none is configured.
 
     Raises
     ------
@@ -221,7 +228,7 @@ def local_folder(uri: str | Path, root: Path) -> Path:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    store = os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
+    store = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
     try:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=str(uri), tracking_uri=store))
     except (MlflowException, OSError) as error:

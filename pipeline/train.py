@@ -250,8 +250,9 @@ def card(metrics: dict[str, Any]) -> dict[str, Any]:
 
 def settings(config: DictConfig) -> str:
     """Return what the report shows of the configuration: no path of this machine."""
-    shown = {name: config.get(name) for name in ("model", "decision", "split", "labels")}
-    return OmegaConf.to_yaml(OmegaConf.create(shown), resolve=True).replace(f"{ROOT}/", "")
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    shown = {name: resolved[name] for name in ("model", "decision", "split", "seed")}
+    return OmegaConf.to_yaml(OmegaConf.create(shown)).replace(f"{ROOT}/", "")
 
 
 def report(
@@ -375,9 +376,7 @@ def try_to_log(
         sys.stderr.write(f"warning: {error} The log is incomplete; bundle and report are not.\n")
 
 
-def log(
-    run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]
-) -> None:
+def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]) -> None:
     """Log what the run was made of and what came out."""
     run.parameters(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     for block in ("cross_validation", "test"):

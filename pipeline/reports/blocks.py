@@ -54,7 +54,10 @@ def behaviour_rows(behaviour: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _ends(nest: Any, key: str, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+Path = tuple[str, ...]
+
+
+def _ends(nest: Any, key: str, path: Path = ()) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Yield path and mapping wherever a mapping has the key."""
     if not isinstance(nest, Mapping):
         return

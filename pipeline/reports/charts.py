@@ -106,7 +106,8 @@ class Chart:
         named = [line for line in self.lines if line.name]
         for n, line in enumerate(named):
             y = HEIGHT - BOTTOM - 8 - 12 * (len(named) - 1 - n)
-            yield f'<line class="line {line.style}" x1="{LEFT + 6}" x2="{LEFT + 24}" y1="{y - 3}" y2="{y - 3}"/>'
+            at = f'x1="{LEFT + 6}" x2="{LEFT + 24}" y1="{y - 3}" y2="{y - 3}"'
+            yield f'<line class="line {line.style}" {at}/>'
             yield f'<text class="tick" x="{LEFT + 28}" y="{y}">{escape(line.name)}</text>'
 
 

@@ -135,9 +135,9 @@ def _errors(bundle: Any, made: Predictions) -> dict[str, dict[str, list[dict[str
     for k, label in enumerate(made.labels):
         surprise = np.abs(made.scores[:, k] - made.y[:, k])
         for kind, truth in (("wrongly given", 0), ("missed", 1)):
-            rows = np.flatnonzero((made.y[:, k] == truth) & (made.predicted[:, k] != truth))
-            worst = rows[np.argsort(-surprise[rows], kind="stable")][:WORST]
-            chosen += [(label, kind, int(row)) for row in worst]
+            wrong = np.flatnonzero((made.y[:, k] == truth) & (made.predicted[:, k] != truth))
+            worst = wrong[np.argsort(-surprise[wrong], kind="stable")][:WORST]
+            chosen += [(label, kind, row) for row in worst.tolist()]
     rows = sorted({row for *_, row in chosen})
     texts = made.table["text"].take(rows).to_pylist() if rows else []
     explained = explain(bundle.scorer, texts) if rows else None
@@ -165,4 +165,5 @@ def _reasons(reasons: Any, intercepts: Any, decision: Any, k: int) -> dict[str, 
     shown, rest = strongest(reasons, k, REASONS, slope)
     start = float(decision.intercept_[k] + slope * intercepts[k])
     total = start + rest + sum(weight for _, weight in shown)
-    return {"reasons": shown, "rest": rest, "others": len(reasons) - len(shown), "start": start, "total": total}
+    others = len(reasons) - len(shown)
+    return {"reasons": shown, "rest": rest, "others": others, "start": start, "total": total}
