@@ -24,6 +24,7 @@ def evaluate(
     *,
     by: str | None = None,
     group: str | None = None,
+    behaviour: str | Path | None = None,
     seed: int = 0,
     where: str = "input",
 ) -> dict[str, Any]:
@@ -38,6 +39,8 @@ def evaluate(
         Column whose every value gets a block of its own.
     group : str, optional
         Column of the article; where the rows have none, rows are resampled.
+    behaviour : path, optional
+        Folder of behaviour tests to run, on the rows' texts too.
     seed : int
         Of the resampling.
     where : str
@@ -46,7 +49,8 @@ def evaluate(
     Returns
     -------
     dict
-        `external`, a block of scores, and `by`, one for each value of the column.
+        `external`, a block of scores; `by`, one for each value of the column; `slices`, see
+        `evaluation.slices`; `behaviour`, see `evaluation.behaviour`.
 
     Raises
     ------
@@ -56,6 +60,9 @@ def evaluate(
     import numpy as np
 
     from pipeline.evaluation import metrics
+    from pipeline.evaluation.behaviour import run_tests
+    from pipeline.evaluation.behaviour_tests import read_tests
+    from pipeline.evaluation.slices import COLUMNS, slices
     from pipeline.labels.labelset import indicator
 
     if not rows:
@@ -67,8 +74,8 @@ def evaluate(
         y = indicator(given, bundle.labels)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    probabilities = bundle.probabilities([row["text"] for row in rows])
-    predicted = bundle.decision.labels(probabilities)
+    texts = [row["text"] or "" for row in rows]
+    probabilities, predicted = bundle.score(texts)
     groups = None
     if group and any(row.get(group) is not None for row in rows):
         # A row without an article is one of its own.
@@ -90,6 +97,20 @@ def evaluate(
     if by:
         values = np.array([str(row.get(by)) for row in rows])
         result["by"] = {value: block(values == value) for value in sorted(set(values.tolist()))}
+    columns = {name: [row.get(name) for row in rows] for name in COLUMNS}
+    result["slices"] = slices(
+        bundle.score,
+        texts,
+        columns,
+        y,
+        predicted,
+        labels=bundle.labels.names,
+        groups=None if groups is None else groups.tolist(),
+        seed=seed,
+    )
+    if behaviour:
+        tests = read_tests(behaviour, texts)
+        result["behaviour"] = run_tests(bundle.score, tests, bundle.labels.names, texts, seed=seed)
     return result
 
 
@@ -111,6 +132,7 @@ def names(row: dict[str, Any], where: str) -> list[str]:
 def main(config: DictConfig) -> None:
     """Run the stage."""
     from pipeline.bundle import load
+    from pipeline.evaluation.behaviour_report import behaviour_table, weakest_line
     from pipeline.evaluation.tables import score_table
     from pipeline.files import write_json
     from pipeline.text.readers import read_rows
@@ -119,7 +141,13 @@ def main(config: DictConfig) -> None:
     bundle = load(local_folder(config.model_uri, ROOT))
     rows = list(read_rows(config.input))
     result = evaluate(
-        bundle, rows, by=config.by, group=config.group, seed=config.seed, where=str(config.input)
+        bundle,
+        rows,
+        by=config.by,
+        group=config.group,
+        behaviour=config.behaviour_tests if config.behaviour else None,
+        seed=config.seed,
+        where=str(config.input),
     )
     header = {
         "input": str(config.input),
@@ -128,7 +156,10 @@ def main(config: DictConfig) -> None:
     }
     write_json(Path(config.output), header | result)
     blocks = {"all": result["external"], **result.get("by", {})}
-    sys.stdout.write(f"{score_table(blocks)}\nintervals: 95 %\nwritten to {config.output}\n")
+    said = [score_table(blocks), "intervals: 95 %"]
+    said += [line] if (line := weakest_line(result["slices"])) else []
+    said += ["", behaviour_table(result["behaviour"]), ""] if config.behaviour else []
+    sys.stdout.write("\n".join([*said, f"written to {config.output}\n"]))
 
 
 if __name__ == "__main__":
