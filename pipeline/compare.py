@@ -109,7 +109,7 @@ def scored(found: Sequence[Found], client: Any, config: DictConfig) -> list[Comp
 
 def described(config: DictConfig, runs: Sequence[Compared], pairs: list[dict[str, Any]]) -> dict[str, Any]:
     """Return all that is known of the comparison: what files, page and console show."""
-    from pipeline.reports.blocks import behaviour_rows
+    from pipeline.reports.blocks import rates
 
     first = runs[0]
     return {
@@ -125,7 +125,7 @@ def described(config: DictConfig, runs: Sequence[Compared], pairs: list[dict[str
                 "model": run.metrics.get("model"),
                 "train_seconds": run.found.numbers.get("seconds/train"),
                 "sentences_per_second": run.found.numbers.get("sentences_per_second"),
-                "behaviour": behaviour_rows(run.metrics.get("behaviour") or {}),
+                "behaviour": rates(run.metrics.get("behaviour") or {}),
             }
             for run in runs
         ],

@@ -25,6 +25,7 @@ def evaluate(
     *,
     by: str | None = None,
     group: str | None = None,
+    behaviour: str | Path | None = None,
     seed: int = 0,
     where: str = "input",
     made: Predictions | None = None,
@@ -40,6 +41,8 @@ def evaluate(
         Column whose every value gets a block of its own.
     group : str, optional
         Column of the article; where the rows have none, rows are resampled.
+    behaviour : path, optional
+        Folder of behaviour tests to run, on the rows' texts too.
     seed : int
         Of the resampling.
     where : str
@@ -50,7 +53,8 @@ def evaluate(
     Returns
     -------
     dict
-        `external`, a block of scores, and `by`, one for each value of the column.
+        `external`, a block of scores; `by`, one for each value of the column; `slices`, see
+        `evaluation.slices`; `behaviour`, see `evaluation.behaviour`.
 
     Raises
     ------
@@ -60,12 +64,16 @@ def evaluate(
     import numpy as np
 
     from pipeline.evaluation import metrics
+    from pipeline.evaluation.behaviour import run_tests
+    from pipeline.evaluation.behaviour_tests import read_tests
+    from pipeline.evaluation.slices import COLUMNS, slices
 
     if not rows:
         raise InputError(f"{where}: no rows")
     if by and by not in rows[0]:
         raise ConfigError(f"by={by}: no such column in {where}{nearest(by, list(rows[0]))}")
     made = made or score(bundle, rows, group=group, where=where)
+    texts = [row["text"] or "" for row in rows]
     groups = None
     if group and any(row.get(group) is not None for row in rows):
         # A row without an article is one of its own.
@@ -87,6 +95,20 @@ def evaluate(
     if by:
         values = np.array([str(row.get(by)) for row in rows])
         result["by"] = {value: block(values == value) for value in sorted(set(values.tolist()))}
+    columns = {name: [row.get(name) for row in rows] for name in COLUMNS}
+    result["slices"] = slices(
+        bundle.score,
+        texts,
+        columns,
+        made.y,
+        made.predicted,
+        labels=bundle.labels.names,
+        groups=None if groups is None else groups.tolist(),
+        seed=seed,
+    )
+    if behaviour:
+        tests = read_tests(behaviour, texts)
+        result["behaviour"] = run_tests(bundle.score, tests, bundle.labels.names, texts, seed=seed)
     return result
 
 
@@ -143,6 +165,7 @@ def names(row: dict[str, Any], where: str) -> list[str]:
 def main(config: DictConfig) -> None:
     """Run the stage."""
     from pipeline.bundle import load
+    from pipeline.evaluation.behaviour_report import behaviour_table, weakest_line
     from pipeline.evaluation.tables import score_table
     from pipeline.files import write_json
     from pipeline.reports.run import run_page
@@ -153,7 +176,14 @@ def main(config: DictConfig) -> None:
     rows = list(read_rows(config.input))
     made = score(bundle, rows, group=config.group, where=str(config.input))
     result = evaluate(
-        bundle, rows, by=config.by, group=config.group, seed=config.seed, where=str(config.input), made=made
+        bundle,
+        rows,
+        by=config.by,
+        group=config.group,
+        behaviour=config.behaviour_tests if config.behaviour else None,
+        seed=config.seed,
+        where=str(config.input),
+        made=made,
     )
     header = {
         "input": str(config.input),
@@ -166,7 +196,10 @@ def main(config: DictConfig) -> None:
     title = f"{bundle.card.get('model', 'classifier')} on {Path(config.input).name}"
     external = {Path(config.input).name: result["external"]}
     run_page(page, title=title, bundle=bundle, blocks=external, made=made, metrics=result)
-    sys.stdout.write(f"{score_table(blocks)}\nintervals: 95 %\nwritten to {config.output} and {page}\n")
+    said = [score_table(blocks), "intervals: 95 %"]
+    said += [line] if (line := weakest_line(result["slices"])) else []
+    said += ["", behaviour_table(result["behaviour"]), ""] if config.behaviour else []
+    sys.stdout.write("\n".join([*said, f"written to {config.output} and {page}\n"]))
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
     began = time.perf_counter()
     labels = label_set_of(config)
     data = split(labelled_sentences(config), labels, config)
+    leakage = leaks(data, config)
     model = instantiate(config.model.estimator, _convert_="all")
     decision = instantiate(config.decision, task=labels.task)
     with ExitStack() as stack:
@@ -101,6 +102,8 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
             "seed": config.seed,
             "data": describe(data),
             **blocks,
+            "leakage": leakage,
+            **examine(bundle, data, predicted["predicted"], config),
         }
         bundle.card = card(metrics)
         save(bundle, config.output)
@@ -141,26 +144,36 @@ def labelled_sentences(config: DictConfig) -> pa.Table:
 
 def split(table: pa.Table, labels: LabelSet, config: DictConfig) -> Data:
     """Hold out the test articles and deal the others into folds."""
-    import numpy as np
-
-    from pipeline.evaluation.splits import split_rows
+    from pipeline.evaluation.protocols import split_table
     from pipeline.labels.labelset import indicator
 
     if not table.num_rows:
         raise InputError(f"{config.labelled}: no labelled sentences to train on")
     y = indicator(table["labels"].to_pylist(), labels)
-    fixed = np.array(table["split"].to_pylist()) == "test"
-    settings = {name: value for name, value in config.split.items() if name != "score_folds"}
-    rows = split_rows(
-        table["text"].to_pylist(), y, table["article"].to_pylist(), fixed, seed=config.seed, **settings
-    )
+    settings = {name: value for name, value in config.split.items() if name not in ("score_folds", "leakage")}
+    rows = split_table(table, y, seed=config.seed, **settings)
     data = Data(table, labels, y, rows)
     say(
-        f"{config.model.name}: {len(rows.train)} sentences to train on in {config.split.folds} folds, "
-        f"{len(rows.test)} to test on"
-        + (f", {len(rows.left_out)} left out that the test nearly repeats" if len(rows.left_out) else "")
+        f"{config.model.name}: {len(rows.train)} sentences to train on in {len(set(rows.dealt[0]))} folds"
+        + (f", dealt {len(rows.dealt)} times" if rows.again else "")
+        + f", {len(rows.test)} to test on"
+        + (f", {len(rows.left_out)} left out that others nearly repeat" if len(rows.left_out) else "")
     )
     return data
+
+
+def leaks(data: Data, config: DictConfig) -> dict[str, Any] | None:
+    """Return what training rows give away of test rows, None where that is not to be looked at."""
+    from pipeline.evaluation.leakage import check_leakage, find_leaks
+
+    if config.split.leakage == "off":
+        return None
+    texts, articles = data.table["text"].to_pylist(), data.table["article"].to_pylist()
+    names, near = data.labels.names, config.split.near_duplicate
+    found = find_leaks(texts, data.y, articles, data.split, names, near)
+    for leak in check_leakage(found, config.split.leakage):
+        sys.stderr.write(f"warning: split: {leak}\n")
+    return found
 
 
 def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -> tuple[Any, CrossValidated]:
@@ -174,7 +187,7 @@ def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -
 
     rows = data.split.train
     texts, y = data.column("text", rows), data.y[rows]
-    folds = data.split.folds[rows]
+    folds = data.split.dealt
     crossed = cross_validate(model, decision, texts, y, folds, score_folds=score_folds, track=progress)
     return model.fit(texts, y), crossed
 
@@ -183,7 +196,7 @@ def evaluate_both(
     bundle: Any, crossed: CrossValidated, data: Data, seed: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the cross-validation and test blocks, and the test probabilities, labels and seconds."""
-    from pipeline.evaluation.metrics import evaluate
+    from pipeline.evaluation.metrics import evaluate, spread
 
     rows = data.split.test
     texts = data.column("text", rows)
@@ -202,6 +215,7 @@ def evaluate_both(
             thresholds=thresholds,
             groups=data.column("article", inside),
             seed=seed,
+            repeats=int(crossed.repeat.max()) + 1,
         ),
         "test": evaluate(
             data.y[rows],
@@ -215,7 +229,36 @@ def evaluate_both(
     }
     scored, every = (len(set(data.split.folds[some])) for some in (inside, data.split.train))
     blocks["cross_validation"]["folds"] = {"scored": scored, "all": every}
+    blocks["cross_validation"]["repeats"] = spread(data.y[inside], crossed.predicted, crossed.repeat)
     return blocks, {"probabilities": probabilities, "predicted": predicted, "seconds": seconds}
+
+
+def examine(bundle: Any, data: Data, predicted: NDArray[np.int8], config: DictConfig) -> dict[str, Any]:
+    """Return scores of parts of the test sentences, and what behaviour tests found."""
+    from pipeline.evaluation.behaviour import run_tests
+    from pipeline.evaluation.behaviour_tests import read_tests
+    from pipeline.evaluation.slices import COLUMNS, slices
+
+    rows, names = data.split.test, data.labels.names
+    texts = data.column("text", rows)
+    columns = {name: data.column(name, rows) for name in COLUMNS if name in data.table.column_names}
+    groups = data.column("article", rows)
+    found: dict[str, Any] = {
+        "slices": slices(
+            bundle.score,
+            texts,
+            columns,
+            data.y[rows],
+            predicted,
+            labels=names,
+            groups=groups,
+            seed=config.seed,
+        )
+    }
+    if config.behaviour:
+        tests = read_tests(config.behaviour_tests, texts)
+        found["behaviour"] = run_tests(bundle.score, tests, names, texts, seed=config.seed)
+    return found
 
 
 def describe(data: Data) -> dict[str, Any]:
@@ -225,6 +268,7 @@ def describe(data: Data) -> dict[str, Any]:
     digest = (data.table.schema.metadata or {}).get(FINGERPRINT, b"").decode()
     return {
         "digest": digest,
+        "split": data.split.about,
         "train": len(data.split.train),
         "test": len(data.split.test),
         "left_out": len(data.split.left_out),
@@ -378,11 +422,15 @@ def try_to_log(
 
 def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]) -> None:
     """Log what the run was made of and what came out."""
+    from pipeline.evaluation.behaviour_report import behaviour_numbers
+
     run.parameters(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     for block in ("cross_validation", "test"):
         run.metrics(metrics[block], "cv" if block == "cross_validation" else block)
     speed = len(data.split.test) / max(seconds["score"], 1e-9)
     run.numbers({"seconds/train": seconds["train"], "sentences_per_second": speed})
+    if "behaviour" in metrics:
+        run.numbers(behaviour_numbers(metrics["behaviour"]))
     digest = metrics["data"]["digest"]
     run.tags(
         {
@@ -411,6 +459,7 @@ def family(estimator: Any) -> str:
 
 def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> str:
     """Return what the console shows at the end: the scores, and where everything is."""
+    from pipeline.evaluation.behaviour_report import behaviour_line, weakest_line
     from pipeline.evaluation.tables import score_table
 
     table = score_table({"cross-validation": metrics["cross_validation"], "test": metrics["test"]})
@@ -423,6 +472,8 @@ def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> 
     folds = metrics["cross_validation"]["folds"]
     if folds["scored"] < folds["all"]:
         notes.append(f"cross-validation: {folds['scored']} of {folds['all']} folds (split.score_folds)")
+    notes += [line] if (line := weakest_line(metrics["slices"])) else []
+    notes += [behaviour_line(metrics["behaviour"])] if "behaviour" in metrics else []
     return "\n".join([table, *notes, "", *where])
 
 

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from pipeline.evaluation.paired import holm, mcnemar, paired_bootstrap
 from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.slices import COLUMNS, SMALL_ARTICLES, SMALL_SENTENCES, facets
 from pipeline.schema import InputError
 
 SIGNIFICANT = 0.05
-FEW, MOST_VALUES = 30, 25  # sentences of a slice; values of a column that may make slices
 
 
 def check_same(made: Sequence[Predictions], names: Sequence[str]) -> None:
@@ -96,36 +94,29 @@ def verdict(difference: float, p: float) -> str:
 
 
 def slice_differences(a: Predictions, b: Predictions, seed: int = 0) -> list[dict[str, Any]]:
-    """Return the difference in macro-F1 on each slice, p-values adjusted for the number of slices.
+    """Return the difference on each slice of `evaluation.slices`, p-values adjusted for their number.
 
-    Slices of fewer than 30 sentences are flagged `few`: to be read as hints, if at all.
+    It is of macro-F1 over the labels that occur, or, where none does, of sentences with all labels right.
     """
+    texts = [text or "" for text in a.table["text"].to_pylist()]
+    columns = {n: a.table[n].to_pylist() for n in COLUMNS if n in a.table.column_names}
+    articles = np.array(a.articles)
     rows = []
-    for column, value, inside in slices(a.table):
-        articles = [article for article, chosen in zip(a.articles, inside, strict=True) if chosen]
-        score = paired_bootstrap(a.y[inside], a.predicted[inside], b.predicted[inside], articles, seed)
-        sentences = int(inside.sum())
-        rows.append(
-            {"slice": column, "value": value, "sentences": sentences, "few": sentences < FEW}
-            | score["macro_f1"]
-        )
+    for facet, values in facets(texts, columns, a.y).items():
+        for value in sorted(set(values.tolist())):
+            inside = values == value
+            occurs = a.y[inside].any(axis=0)
+            labels = occurs if occurs.any() else ~occurs
+            y, one, other = (part[inside][:, labels] for part in (a.y, a.predicted, b.predicted))
+            score = paired_bootstrap(y, one, other, articles[inside].tolist(), seed)
+            sentences = int(inside.sum())
+            few = sentences < SMALL_SENTENCES or len(set(articles[inside])) < SMALL_ARTICLES
+            what = "macro_f1" if occurs.any() else "subset_accuracy"
+            row = {"slice": facet, "value": value, "sentences": sentences, "small": few, "score": what}
+            rows.append(row | score[what])
     for row, p in zip(rows, holm([row["p"] for row in rows]).tolist(), strict=True):
         row["p_holm"] = p
     return rows
-
-
-def slices(table: pa.Table) -> list[tuple[str, str, NDArray[np.bool_]]]:
-    """Return column, value and rows for each value of the columns that sort sentences into a few kinds."""
-    found = []
-    for name in table.column_names:
-        kind = table.schema.field(name).type
-        if name in ("article", "text") or not pa.types.is_string(kind):
-            continue
-        values = np.array(table[name].fill_null("").to_pylist(), dtype=object)
-        known = sorted(set(values.tolist()) - {""})
-        if 1 < len(known) <= MOST_VALUES:
-            found += [(name, value, values == value) for value in known]
-    return found
 
 
 def changed(a: Predictions, b: Predictions) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+
+from pipeline.evaluation.behaviour import wilson
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
@@ -44,15 +45,6 @@ def reliability(y: Labels, probability: Floats, bins: int = BINS) -> list[Bin]:
             share = float(y[part].mean())
             found.append(Bin(float(probability[part].mean()), share, low, high, len(part)))
     return found
-
-
-def wilson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's interval of a share."""
-    z = float(norm.ppf((1 + level) / 2))
-    share, spread = hits / n, z * z / n
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * float(np.sqrt(share * (1 - share) / n + spread / n / 4))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True, slots=True)

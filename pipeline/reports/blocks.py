@@ -2,67 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-FEW = 30  # sentences below which a slice's score says little
+WANTED = {
+    "same": "the same labels",
+    "up": "the label becomes likelier",
+    "down": "the label becomes less likely",
+    "labels": "exactly its labels",
+}
 
 
-def slice_rows(slices: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of each slicing, from any nest of mappings that ends in blocks of scores.
-
-    Returns
-    -------
-    dict of str to list of dict
-        Such as "kind" to rows with `value`, `sentences`, `macro_f1` (value, low, high) and `few`.
-    """
-    found: dict[str, list[dict[str, Any]]] = {}
-    for path, block in _ends(slices, "macro_f1"):
-        score = block["macro_f1"]
-        if not isinstance(score, Mapping):
-            score = {"value": score, "low": score, "high": score}
-        sentences = block.get("sentences")
-        few = block.get("few", block.get("small", sentences is not None and sentences < FEW))
-        row = {"value": " ".join(path[1:]) or path[0], "sentences": sentences, "few": bool(few)}
-        found.setdefault(path[0], []).append(row | {"macro_f1": dict(score)})
-    return found
+def slice_rows(slices: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of each facet of `evaluation.slices.slices`: its blocks, each with its `value`."""
+    return {
+        facet: [{"value": value, "flipped": None, **block} for value, block in values.items()]
+        for facet, values in slices.items()
+        if values
+    }
 
 
 def behaviour_rows(behaviour: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of behaviour tests, from any nest of mappings that ends in rates of failure.
+    """Return the rows of `evaluation.behaviour.run_tests`, those that fail most first.
 
     Returns
     -------
     list of dict
-        `name`, `effect`, `cases`, `rate`, `low`, `high`.
+        Of each test its block, with `name`, `wanted` and `held_out` (None where there is none).
     """
-    found = []
-    for path, test in _ends(behaviour, "failure_rate"):
-        rate = test["failure_rate"]
-        if not isinstance(rate, Mapping):
-            rate = {"value": rate, **{bound: test.get(bound, rate) for bound in ("low", "high")}}
-        found.append(
-            {
-                "name": " ".join(path),
-                "effect": str(test.get("effect", test.get("expected", test.get("kind", "")))),
-                "cases": test.get("cases"),
-                "rate": rate["value"],
-                "low": rate["low"],
-                "high": rate["high"],
-            }
-        )
+    rows = [
+        {
+            "about": "",
+            "examples": [],
+            "held_out": None,
+            **test,
+            "name": name,
+            "wanted": WANTED[test["effect"]],
+        }
+        for name, test in (behaviour.get("tests") or {}).items()
+    ]
+    return sorted(rows, key=lambda row: -row["rate"])
+
+
+def rates(behaviour: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return `name`, `rate`, `low`, `high` of the name-swap flip rate and of each test."""
+    found = [
+        {"name": row["name"], "rate": row["rate"], "low": row["low"], "high": row["high"]}
+        for row in behaviour_rows(behaviour)
+    ]
+    if flips := behaviour.get("name_swap_flip_rate"):
+        name = "name swap flip rate"
+        found.insert(0, {"name": name, "rate": flips["value"], "low": flips["low"], "high": flips["high"]})
     return found
-
-
-Path = tuple[str, ...]
-
-
-def _ends(nest: Any, key: str, path: Path = ()) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield path and mapping wherever a mapping has the key."""
-    if not isinstance(nest, Mapping):
-        return
-    if key in nest and path:
-        yield path, nest
-        return
-    for name, inner in nest.items():
-        yield from _ends(inner, key, (*path, str(name)))

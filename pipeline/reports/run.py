@@ -64,6 +64,7 @@ def run_page(
         charts={label: _charts(label, k, made, blocks[last]) for k, label in enumerate(made.labels)},
         slices=slice_rows(metrics.get("slices") or {}),
         behaviour=behaviour_rows(metrics.get("behaviour") or {}),
+        flips=(metrics.get("behaviour") or {}).get("name_swap_flip_rate"),
         errors=_errors(bundle, made),
         most=WORST,
         settings=settings,

@@ -85,7 +85,10 @@ def test_the_statistics_are_those_of_paired():
 
 def test_the_verdict_claims_no_more_than_there_is():
     good, bad, alike = made(0.05), made(0.4, seed=2), made(0.05, seed=3)
-    assert [pair["verdict"] for pair in compare([good, bad, alike])] == ["worse", "no evidence of a difference"]
+    assert [pair["verdict"] for pair in compare([good, bad, alike])] == [
+        "worse",
+        "no evidence of a difference",
+    ]
     assert compare([bad, good])[0]["verdict"] == "better"
     assert compare([good, good])[0]["scores"]["macro_f1"]["p"] == 1
     assert verdict(0.3, 0.05) == "no evidence of a difference"
@@ -115,13 +118,18 @@ def test_changes_go_both_ways():
     assert sum(row["change"] == "fixed" for row in rows) == only_b
 
 
-def test_slices_are_the_columns_of_kinds_and_small_ones_are_flagged():
-    rows = slice_differences(made(0.1), made(0.3, seed=2))
-    assert [(row["slice"], row["value"]) for row in rows] == [
-        *(("kind", "body"), ("kind", "headline"), ("source", "common"), ("source", "rare"))
-    ]
-    assert [row["few"] for row in rows] == [False, False, False, True]
-    assert sum(row["sentences"] for row in rows if row["slice"] == "kind") == N
+def test_slices_have_a_score_of_their_own_and_small_ones_are_flagged():
+    a, b = made(0.1), made(0.3, seed=2)
+    rows = slice_differences(a, b)
+    for facet in ("kind", "source", "words", "quotes", "labels"):
+        assert sum(row["sentences"] for row in rows if row["slice"] == facet) == N
+    named = {(row["slice"], row["value"]): row for row in rows}
+    inside = np.arange(N) % 5 != 0
+    parts = (part[inside] for part in (a.y, a.predicted, b.predicted))
+    own = paired_bootstrap(*parts, np.array(a.articles)[inside].tolist(), 0)["macro_f1"]
+    assert {key: named["kind", "body"][key] for key in own} == own
+    assert not named["kind", "body"]["small"] and named["kind", "headline"]["small"]
+    assert named["labels", "0"]["score"] == "subset_accuracy"
     assert all(row["p_holm"] >= row["p"] for row in rows)
 
 
