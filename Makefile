@@ -71,8 +71,8 @@ NO_CUDA := $(CUDA:%=--no-emit-package %)
 repro: setup ## Run what changed, through DVC
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
 
-ui: setup ## Open MLflow on what was logged
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlflow.db
+ui: setup ## Show what was logged in MLflow, scores as columns
+	$(BIN)/python -m pipeline.ui
 
 clean: ## Remove what the stages wrote, not the environment
 	rm -rf data/interim models reports outputs mlartifacts mlflow.db

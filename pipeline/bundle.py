@@ -62,9 +62,14 @@ class Bundle:
             return np.zeros((0, len(self.labels.names)))
         return self.decision.probabilities(self.scorer.decision_function(rows))
 
+    def score(self, texts: Sequence[str] | Any) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        """Return probabilities and 0/1 labels, both of shape (n_texts, n_labels)."""
+        probabilities = self.probabilities(texts)
+        return probabilities, self.decision.labels(probabilities)
+
     def label(self, texts: Sequence[str] | Any) -> list[list[str]]:
         """Return the names of the labels of each text."""
-        return self.names(self.decision.labels(self.probabilities(texts)))
+        return self.names(self.score(texts)[1])
 
     def names(self, given: NDArray[np.int8]) -> list[list[str]]:
         """Return rows of 0/1 labels as lists of names."""

@@ -7,7 +7,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -41,23 +41,20 @@ def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run
     TrackingError
         Where the store cannot be reached.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 12 s; MLflow's 7 take 4 minutes
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
+    from pipeline.experiments import PROCESS, end_dead_runs, process, unique_name
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    try:
-        client = MlflowClient(tracking_uri=uri or default_uri(root))
+    with connected(uri, root) as client:
+        from mlflow.exceptions import MlflowException
+
         found = client.get_experiment_by_name(experiment)
         location = None if uri else (home(root) / "mlartifacts").as_uri()
         experiment_id = (
             found.experiment_id if found else client.create_experiment(experiment, artifact_location=location)
         )
-        run_id = client.create_run(experiment_id, run_name=name, tags=_source(root)).info.run_id
-    except (MlflowException, OSError) as error:
-        raise TrackingError(f"tracking.uri={uri}: {_first_line(error)}; is the server running?") from None
+        end_dead_runs(client, experiment_id)
+        tags = _source(root) | {PROCESS: process()}
+        name = unique_name(client, experiment_id, name)
+        run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
     opened = Run(client, experiment_id, run_id, name)
     status = "FAILED"
     try:
@@ -69,6 +66,28 @@ def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run
     finally:
         with suppress(MlflowException, OSError):  # gone since: what was logged stays
             client.set_terminated(run_id, status)
+
+
+@contextmanager
+def connected(uri: str | None, root: Path) -> Iterator[Any]:
+    """Give a client of the store, for what else is done there; what MLflow raises is a TrackingError.
+
+    Parameters
+    ----------
+    uri, root
+        As for `run`.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 12 s; MLflow's 7 take 4 minutes
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    try:
+        yield MlflowClient(tracking_uri=uri or default_uri(root))
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"tracking.uri={uri}: {_first_line(error)}; is the server running?") from None
 
 
 @contextmanager
@@ -140,6 +159,13 @@ class Run:
             self._client.set_tag(self.id, key, value)
 
     @_store_may_fail()
+    def view(self, labels: Sequence[str]) -> None:
+        """Let the experiment's list of runs show the scores of these labels."""
+        from pipeline.experiments import share_view
+
+        share_view(self._client, self.experiment, labels)
+
+    @_store_may_fail()
     def data(self, table: pa.Table, *, source: str, name: str, digest: str) -> None:
         """Log the labelled sentences as the run's data set input."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -163,19 +189,33 @@ class Run:
         self._client.log_artifacts(self.id, str(folder), path)
 
     @_store_may_fail()
-    def model(self, folder: Path) -> str:
-        """Log a bundle as the run's model and return its URI, `models:/…`."""
+    def file(self, path: Path) -> None:
+        """Log one file."""
+        self._client.log_artifact(self.id, str(path))
+
+    @_store_may_fail()
+    def model(self, folder: Path, register: str | None = None) -> str:
+        """Log a bundle as the run's model and return its URI, `models:/…`.
+
+        With `register`, it is also a new version of that registered model: its challenger.
+        """
         from mlflow.entities import LoggedModelOutput
 
         logged = self._client.create_logged_model(self.experiment, name="bundle", source_run_id=self.id)
         self._client.log_model_artifacts(logged.model_id, str(folder))
         self._client.finalize_logged_model(logged.model_id, "READY")
         self._client.log_outputs(self.id, [LoggedModelOutput(logged.model_id, 0)])
+        if register:
+            from pipeline.registry import challenge
+
+            challenge(self._client, register, logged.model_id, self.id)
         return f"models:/{logged.model_id}"
 
 
-def local_folder(uri: str | Path, root: Path) -> Path:
+def local_folder(uri: str | Path, root: Path, tracking_uri: str | None = None) -> Path:
     """Return the folder of a model given as a path, or fetched from `models:/…` or `runs:/…`.
+
+    Fetched from `tracking_uri`, MLFLOW_TRACKING_URI, or the store that is used where none is configured.
 
     Raises
     ------
@@ -188,7 +228,7 @@ def local_folder(uri: str | Path, root: Path) -> Path:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    store = os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
+    store = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
     try:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=str(uri), tracking_uri=store))
     except (MlflowException, OSError) as error:
@@ -227,6 +267,7 @@ def _source(root: Path) -> dict[str, str]:
         tags["mlflow.source.git.commit"] = subprocess.run(
             git, capture_output=True, text=True, check=True, timeout=10
         ).stdout.strip()
+        tags["commit"] = tags["mlflow.source.git.commit"][:10]
     return tags | _dvc_hashes(root / "dvc.lock")
 
 

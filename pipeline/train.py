@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from pipeline.bundle import Bundle
     from pipeline.evaluation.splits import Split
     from pipeline.models.training import CrossValidated
     from pipeline.tracking import Run
@@ -50,16 +51,28 @@ class Data:
 @stage("train")
 def main(config: DictConfig) -> float:
     """Run the stage; returns what a sweep optimises, the cross-validated macro-F1."""
-    return train(config)["cross_validation"]["macro_f1"]["value"]
+    return train(config, difference=difference())["cross_validation"]["macro_f1"]["value"]
 
 
-def train(config: DictConfig) -> dict[str, Any]:
+def difference() -> str:
+    """Return what the command line changed, for the run's name."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from pipeline.experiments import short_difference
+
+    choices = HydraConfig.get().runtime.choices
+    return short_difference(HydraConfig.get().overrides.task, list(choices))
+
+
+def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
     """Train, test, export and log, and return the metrics that were written.
 
     Parameters
     ----------
     config : DictConfig
         Composed from `conf/train.yaml`.
+    difference : str
+        How the run differs from others of its model: the end of its name.
 
     Raises
     ------
@@ -74,10 +87,11 @@ def train(config: DictConfig) -> dict[str, Any]:
     began = time.perf_counter()
     labels = label_set_of(config)
     data = split(labelled_sentences(config), labels, config)
+    leakage = leaks(data, config)
     model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
     decision = instantiate(config.decision, task=labels.task)
     with ExitStack() as stack:
-        run = open_run(stack, config)
+        run = open_run(stack, config, difference)
         fitted, crossed = fit(model, decision, data, config.split.get("score_folds"))
         bundle = Bundle(portable(fitted), crossed.decision, labels)
         blocks, predicted = evaluate_both(bundle, crossed, data, config.seed)
@@ -88,12 +102,15 @@ def train(config: DictConfig) -> dict[str, Any]:
             "seed": config.seed,
             "data": describe(data),
             **blocks,
+            "leakage": leakage,
+            **examine(bundle, data, predicted["predicted"], config),
         }
         bundle.card = card(metrics)
         save(bundle, config.output)
-        report(Path(config.report), metrics, data, predicted)
+        report(Path(config.report), metrics, data, predicted, bundle, settings(config))
         if run:
-            try_to_log(run, config, metrics, data, time.perf_counter() - began)
+            seconds = {"train": time.perf_counter() - began, "score": predicted["seconds"]}
+            try_to_log(run, config, metrics, data, seconds)
     say(conclusion(config, metrics, run))
     return metrics
 
@@ -127,24 +144,20 @@ def labelled_sentences(config: DictConfig) -> pa.Table:
 
 def split(table: pa.Table, labels: LabelSet, config: DictConfig) -> Data:
     """Hold out the test articles and deal the others into folds."""
-    import numpy as np
-
-    from pipeline.evaluation.splits import split_rows
+    from pipeline.evaluation.protocols import split_table
     from pipeline.labels.labelset import indicator
 
     if not table.num_rows:
         raise InputError(f"{config.labelled}: no labelled sentences to train on")
     y = indicator(table["labels"].to_pylist(), labels)
-    fixed = np.array(table["split"].to_pylist()) == "test"
-    settings = {name: value for name, value in config.split.items() if name != "score_folds"}
-    rows = split_rows(
-        table["text"].to_pylist(), y, table["article"].to_pylist(), fixed, seed=config.seed, **settings
-    )
+    settings = {name: value for name, value in config.split.items() if name not in ("score_folds", "leakage")}
+    rows = split_table(table, y, seed=config.seed, **settings)
     data = Data(table, labels, y, rows)
     say(
-        f"{config.model.name}: {len(rows.train)} sentences to train on in {config.split.folds} folds, "
-        f"{len(rows.test)} to test on"
-        + (f", {len(rows.left_out)} left out that the test nearly repeats" if len(rows.left_out) else "")
+        f"{config.model.name}: {len(rows.train)} sentences to train on in {len(set(rows.dealt[0]))} folds"
+        + (f", dealt {len(rows.dealt)} times" if rows.again else "")
+        + f", {len(rows.test)} to test on"
+        + (f", {len(rows.left_out)} left out that others nearly repeat" if len(rows.left_out) else "")
     )
     return data
 
@@ -162,6 +175,20 @@ def with_unlabelled(model: Any, data: Data, config: DictConfig) -> Any:
     return model.set_params(unlabelled=texts)
 
 
+def leaks(data: Data, config: DictConfig) -> dict[str, Any] | None:
+    """Return what training rows give away of test rows, None where that is not to be looked at."""
+    from pipeline.evaluation.leakage import check_leakage, find_leaks
+
+    if config.split.leakage == "off":
+        return None
+    texts, articles = data.table["text"].to_pylist(), data.table["article"].to_pylist()
+    names, near = data.labels.names, config.split.near_duplicate
+    found = find_leaks(texts, data.y, articles, data.split, names, near)
+    for leak in check_leakage(found, config.split.leakage):
+        sys.stderr.write(f"warning: split: {leak}\n")
+    return found
+
+
 def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -> tuple[Any, CrossValidated]:
     """Cross-validate, then fit on all training sentences."""
     from rich.progress import track
@@ -173,19 +200,22 @@ def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -
 
     rows = data.split.train
     texts, y = data.column("text", rows), data.y[rows]
-    folds = data.split.folds[rows]
+    folds = data.split.dealt
     crossed = cross_validate(model, decision, texts, y, folds, score_folds=score_folds, track=progress)
     return model.fit(texts, y), crossed
 
 
 def evaluate_both(
     bundle: Any, crossed: CrossValidated, data: Data, seed: int
-) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-    """Return the cross-validation and test blocks, and the test probabilities and labels."""
-    from pipeline.evaluation.metrics import evaluate
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the cross-validation and test blocks, and the test probabilities, labels and seconds."""
+    from pipeline.evaluation.metrics import evaluate, spread
 
     rows = data.split.test
-    probabilities = bundle.probabilities(data.column("text", rows))
+    texts = data.column("text", rows)
+    began = time.perf_counter()
+    probabilities = bundle.probabilities(texts)
+    seconds = time.perf_counter() - began
     predicted = bundle.decision.labels(probabilities)
     names, thresholds = data.labels.names, bundle.decision.reported_thresholds()
     inside = data.split.train[crossed.rows]
@@ -198,6 +228,7 @@ def evaluate_both(
             thresholds=thresholds,
             groups=data.column("article", inside),
             seed=seed,
+            repeats=int(crossed.repeat.max()) + 1,
         ),
         "test": evaluate(
             data.y[rows],
@@ -211,7 +242,36 @@ def evaluate_both(
     }
     scored, every = (len(set(data.split.folds[some])) for some in (inside, data.split.train))
     blocks["cross_validation"]["folds"] = {"scored": scored, "all": every}
-    return blocks, {"probabilities": probabilities, "predicted": predicted}
+    blocks["cross_validation"]["repeats"] = spread(data.y[inside], crossed.predicted, crossed.repeat)
+    return blocks, {"probabilities": probabilities, "predicted": predicted, "seconds": seconds}
+
+
+def examine(bundle: Any, data: Data, predicted: NDArray[np.int8], config: DictConfig) -> dict[str, Any]:
+    """Return scores of parts of the test sentences, and what behaviour tests found."""
+    from pipeline.evaluation.behaviour import run_tests
+    from pipeline.evaluation.behaviour_tests import read_tests
+    from pipeline.evaluation.slices import COLUMNS, slices
+
+    rows, names = data.split.test, data.labels.names
+    texts = data.column("text", rows)
+    columns = {name: data.column(name, rows) for name in COLUMNS if name in data.table.column_names}
+    groups = data.column("article", rows)
+    found: dict[str, Any] = {
+        "slices": slices(
+            bundle.score,
+            texts,
+            columns,
+            data.y[rows],
+            predicted,
+            labels=names,
+            groups=groups,
+            seed=config.seed,
+        )
+    }
+    if config.behaviour:
+        tests = read_tests(config.behaviour_tests, texts)
+        found["behaviour"] = run_tests(bundle.score, tests, names, texts, seed=config.seed)
+    return found
 
 
 def describe(data: Data) -> dict[str, Any]:
@@ -221,6 +281,7 @@ def describe(data: Data) -> dict[str, Any]:
     digest = (data.table.schema.metadata or {}).get(FINGERPRINT, b"").decode()
     return {
         "digest": digest,
+        "split": data.split.about,
         "train": len(data.split.train),
         "test": len(data.split.test),
         "left_out": len(data.split.left_out),
@@ -244,8 +305,22 @@ def card(metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def report(folder: Path, metrics: dict[str, Any], data: Data, predicted: dict[str, Any]) -> None:
-    """Write metrics, errors and plots of the test articles; the folder is replaced as a whole."""
+def settings(config: DictConfig) -> str:
+    """Return what the report shows of the configuration: no path of this machine."""
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    shown = {name: resolved[name] for name in ("model", "decision", "split", "seed")}
+    return OmegaConf.to_yaml(OmegaConf.create(shown)).replace(f"{ROOT}/", "")
+
+
+def report(
+    folder: Path,
+    metrics: dict[str, Any],
+    data: Data,
+    predicted: dict[str, Any],
+    bundle: Bundle,
+    configured: str,
+) -> None:
+    """Write metrics, errors, plots and page of the test articles; the folder is replaced as a whole."""
     import json
 
     from pipeline.evaluation.errors import error_rows, write_errors
@@ -274,6 +349,36 @@ def report(folder: Path, metrics: dict[str, Any], data: Data, predicted: dict[st
             title,
         )
         tables(temporary, metrics, data, predicted["probabilities"])
+        page(temporary, metrics, data, predicted, bundle, configured)
+
+
+def page(
+    folder: Path,
+    metrics: dict[str, Any],
+    data: Data,
+    predicted: dict[str, Any],
+    bundle: Bundle,
+    configured: str,
+) -> None:
+    """Write the page that shows the run, and the predictions that it is compared by."""
+    from pipeline.evaluation.predictions import FILE, predictions, write_predictions
+    from pipeline.reports.run import run_page
+
+    rows = data.split.test
+    names = data.labels.names
+    made = predictions(
+        data.table.take(rows), data.y[rows], predicted["predicted"], predicted["probabilities"], names
+    )
+    write_predictions(folder / FILE, made)
+    run_page(
+        folder / "report.html",
+        title=metrics["model"],
+        bundle=bundle,
+        blocks={"cross-validation": metrics["cross_validation"], "test": metrics["test"]},
+        made=made,
+        metrics=metrics,
+        settings=configured,
+    )
 
 
 def tables(folder: Path, metrics: dict[str, Any], data: Data, probabilities: NDArray[np.float64]) -> None:
@@ -304,20 +409,21 @@ def scores(metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def open_run(stack: ExitStack, config: DictConfig) -> Run | None:
+def open_run(stack: ExitStack, config: DictConfig, difference: str = "") -> Run | None:
     """Open a tracking run; a store out of reach costs the log, not the training."""
     from pipeline.tracking import TrackingError, run
 
+    name = "-".join(filter(None, (config.model.name, difference)))
     try:
-        return stack.enter_context(
-            run(config.tracking.uri, config.tracking.experiment, config.model.name, ROOT)
-        )
+        return stack.enter_context(run(config.tracking.uri, config.tracking.experiment, name, ROOT))
     except TrackingError as error:
         sys.stderr.write(f"warning: {error} Training goes on without a log.\n")
         return None
 
 
-def try_to_log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: float) -> None:
+def try_to_log(
+    run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]
+) -> None:
     """Log the run; where the store is gone by now, bundle and report are there all the same."""
     from pipeline.tracking import TrackingError
 
@@ -327,33 +433,60 @@ def try_to_log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data
         sys.stderr.write(f"warning: {error} The log is incomplete; bundle and report are not.\n")
 
 
-def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: float) -> None:
+def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]) -> None:
     """Log what the run was made of and what came out."""
+    from pipeline.evaluation.behaviour_report import behaviour_numbers
+
     run.parameters(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     for block in ("cross_validation", "test"):
         run.metrics(metrics[block], "cv" if block == "cross_validation" else block)
-    run.numbers({"seconds/train": seconds})
+    speed = len(data.split.test) / max(seconds["score"], 1e-9)
+    run.numbers({"seconds/train": seconds["train"], "sentences_per_second": speed})
+    if "behaviour" in metrics:
+        run.numbers(behaviour_numbers(metrics["behaviour"]))
     digest = metrics["data"]["digest"]
-    run.tags({"model": metrics["model"], "task": data.labels.task, "corpus": digest[:12]})
+    run.tags(
+        {
+            "model": metrics["model"],
+            "family": family(config.model.estimator),
+            "task": data.labels.task,
+            "corpus": digest[:12],
+        }
+    )
+    run.view(data.labels.names)
     run.data(data.table, source=str(config.labelled), name="labelled sentences", digest=digest)
     run.files(Path(config.report))
-    run.model(Path(config.output))
+    run.model(Path(config.output), config.tracking.get("register"))
+
+
+def family(estimator: Any) -> str:
+    """Return the class of what decides in the end, such as "LogisticRegression"."""
+    while True:
+        if steps := estimator.get("steps"):
+            estimator = steps[-1][1]
+        elif inner := estimator.get("estimator"):
+            estimator = inner
+        else:
+            return str(estimator.get("_target_", "unknown")).rpartition(".")[2]
 
 
 def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> str:
     """Return what the console shows at the end: the scores, and where everything is."""
+    from pipeline.evaluation.behaviour_report import behaviour_line, weakest_line
     from pipeline.evaluation.tables import score_table
 
     table = score_table({"cross-validation": metrics["cross_validation"], "test": metrics["test"]})
     where = [
         f"bundle   {config.output}",
-        f"report   {config.report}: metrics.json, errors.csv, plots/",
+        f"report   {config.report}: report.html, metrics.json, predictions.parquet",
         f"run      {run.name} {run.id}; `make ui` shows it" if run else "run      not logged",
     ]
     notes = ["intervals: 95 %, articles resampled"]
     folds = metrics["cross_validation"]["folds"]
     if folds["scored"] < folds["all"]:
         notes.append(f"cross-validation: {folds['scored']} of {folds['all']} folds (split.score_folds)")
+    notes += [line] if (line := weakest_line(metrics["slices"])) else []
+    notes += [behaviour_line(metrics["behaviour"])] if "behaviour" in metrics else []
     return "\n".join([table, *notes, "", *where])
 
 

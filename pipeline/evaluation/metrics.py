@@ -23,6 +23,7 @@ def evaluate(
     thresholds: Sequence[float | None],
     groups: Sequence[object] | None = None,
     seed: int = 0,
+    repeats: int = 1,
 ) -> dict[str, Any]:
     """Return the block of scores that every report and metrics file carries.
 
@@ -36,6 +37,9 @@ def evaluate(
         Article of each sentence; articles are resampled whole. Without it, sentences are.
     seed : int
         Of the resampling.
+    repeats : int
+        How often each sentence is there, predicted anew each time: scores are then of all repeats, and
+        intervals are none the narrower for them, since an article is resampled with all of its repeats.
 
     Returns
     -------
@@ -61,12 +65,21 @@ def evaluate(
             "average_precision": average_precision(y[:, k], probabilities[:, k]),
             "brier": float(np.mean((probabilities[:, k] - y[:, k]) ** 2)),
             "calibration_error": calibration_error(y[:, k], probabilities[:, k]),
-            "support": int(y[:, k].sum()),
+            "support": int(y[:, k].sum()) // repeats,
             "threshold": thresholds[k],
         }
         for k, label in enumerate(labels)
     }
-    return block | {"sentences": len(y), "articles": len(counts)}
+    return block | {"sentences": len(y) // repeats, "articles": len(counts)}
+
+
+def spread(y: Labels, predicted: Labels, repeat: NDArray[np.int64]) -> dict[str, Any]:
+    """Return how many repeats there are and the macro-F1 of each: what the deal of the folds changes."""
+    values = [
+        summarise(article_counts(y[repeat == n], predicted[repeat == n], None).sum(axis=0)[None])
+        for n in np.unique(repeat)
+    ]
+    return {"count": len(values), "macro_f1": [float(value["macro_f1"][0]) for value in values]}
 
 
 def article_counts(y: Labels, predicted: Labels, groups: Sequence[object] | None) -> NDArray[np.int64]:

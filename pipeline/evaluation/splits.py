@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ Labels = NDArray[np.int8]
 SHINGLE = 3
 COMMON = 50
 TEST, LEFT_OUT = -1, -2
+REDEAL = 0.3
 
 
 def near_duplicates(texts: Sequence[str], threshold: float = 0.7) -> Ints:
@@ -61,7 +63,7 @@ def merge_groups(groups: Sequence[object], pairs: Ints) -> Ints:
     return component[ids].astype(np.int64)
 
 
-def grouped_folds(y: Labels, groups: Ints, n_folds: int, *, seed: int) -> Ints:
+def grouped_folds(y: Labels, groups: Ints, n_folds: int, *, seed: int, jitter: float = 0.0) -> Ints:
     """Return the fold of each row: no group in two folds, labels and their combinations in proportion.
 
     Parameters
@@ -71,6 +73,9 @@ def grouped_folds(y: Labels, groups: Ints, n_folds: int, *, seed: int) -> Ints:
     n_folds : int
     seed : int
         Breaks ties between groups of equal make-up.
+    jitter : float
+        Standard deviation, in logarithms, of what the order of placement is disturbed by. Without it,
+        two seeds put three in four pairs of companions together again: too alike for repeated folds.
 
     Returns
     -------
@@ -92,8 +97,10 @@ def grouped_folds(y: Labels, groups: Ints, n_folds: int, *, seed: int) -> Ints:
     if len(counts) < n_folds:
         raise ValueError(f"{n_folds} folds need as many articles, got {len(counts)}")
     counts /= columns.sum(axis=0)
-    shuffled = np.random.default_rng(seed).permutation(len(counts))
-    order = shuffled[np.argsort(-counts[shuffled].std(axis=1), kind="stable")]
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(len(counts))
+    unevenness = counts[shuffled].std(axis=1) * np.exp(jitter * rng.standard_normal(len(counts)))
+    order = shuffled[np.argsort(-unevenness, kind="stable")]
     load = np.zeros((n_folds, columns.shape[1]))
     fold_of = np.zeros(len(counts), np.int64)
     for group in order:
@@ -111,11 +118,22 @@ class Split:
     Attributes
     ----------
     folds : ndarray of shape (n_rows,)
-        Fold of a training row, `TEST` for a test row, `LEFT_OUT` for a training row that a test row
-        nearly repeats.
+        Fold of a training row, `TEST` for a test row, `LEFT_OUT` for a training row that a row on
+        another side nearly repeats.
+    again : tuple of ndarray of shape (n_rows,)
+        The same with the training rows dealt anew, for each repeat after the first.
+    about : dict
+        How it was made, for the report.
     """
 
     folds: Ints
+    again: tuple[Ints, ...] = ()
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dealt(self) -> Ints:
+        """Folds of the training rows, of shape (n_repeats, n_train)."""
+        return np.stack([self.folds, *self.again])[:, self.train]
 
     @property
     def train(self) -> Ints:
@@ -143,6 +161,7 @@ def split_rows(
     test_ratio: float,
     near_duplicate: float,
     seed: int,
+    repeats: int = 1,
 ) -> Split:
     """Hold out test articles and deal the others into folds; near-duplicates never straddle.
 
@@ -159,6 +178,8 @@ def split_rows(
     near_duplicate : float
         See `near_duplicates`.
     seed : int
+    repeats : int
+        How often the training rows are dealt into folds; the test rows stay.
 
     Raises
     ------
@@ -170,12 +191,7 @@ def split_rows(
     Articles that share a near-duplicate go to the same fold. A fixed test article stays where it is:
     the training sentence that it nearly repeats is left out instead.
     """
-    if not isinstance(folds, int) or folds < 2:
-        raise ConfigError(f"split.folds={folds}: must be at least 2")
-    if not isinstance(test_ratio, int | float) or not 0 < test_ratio < 1:
-        raise ConfigError(f"split.test_ratio={test_ratio}: must be between 0 and 1")
-    if not isinstance(near_duplicate, int | float) or not 0 < near_duplicate <= 1:
-        raise ConfigError(f"split.near_duplicate={near_duplicate}: must be above 0 and at most 1")
+    check_settings(folds=folds, test_ratio=test_ratio, near_duplicate=near_duplicate, repeats=repeats)
     pairs = near_duplicates(texts, near_duplicate)
     straddling = fixed_test[pairs[:, 0]] != fixed_test[pairs[:, 1]]
     repeated = np.zeros(len(texts), bool)
@@ -189,10 +205,25 @@ def split_rows(
         train = ~test & ~repeated
         if not train.any():
             raise ConfigError("split: no article is left to train on; mark fewer as 'test' in the metadata")
-        result[train] = grouped_folds(y[train], groups[train], folds, seed=seed)
+        deals = [result.copy() for _ in range(repeats)]
+        for n, deal in enumerate(deals):
+            jitter = REDEAL if n else 0.0
+            deal[train] = grouped_folds(y[train], groups[train], folds, seed=seed + n, jitter=jitter)
     except ValueError as error:
         raise ConfigError(f"split.folds={folds}: {error}; lower it or add articles") from None
-    return Split(result)
+    return Split(deals[0], tuple(deals[1:]))
+
+
+def check_settings(*, folds: Any, test_ratio: Any, near_duplicate: Any, repeats: Any = 1) -> None:
+    """Raise ConfigError for a setting that no split can be made by."""
+    if not isinstance(folds, int) or folds < 2:
+        raise ConfigError(f"split.folds={folds}: must be at least 2")
+    if not isinstance(test_ratio, int | float) or not 0 < test_ratio < 1:
+        raise ConfigError(f"split.test_ratio={test_ratio}: must be between 0 and 1")
+    if not isinstance(near_duplicate, int | float) or not 0 < near_duplicate <= 1:
+        raise ConfigError(f"split.near_duplicate={near_duplicate}: must be above 0 and at most 1")
+    if not isinstance(repeats, int) or repeats < 1:
+        raise ConfigError(f"split.repeats={repeats}: must be at least 1")
 
 
 def _shingles(texts: Sequence[str]) -> sparse.csr_matrix:

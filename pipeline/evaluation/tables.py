@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -24,6 +24,67 @@ def score_table(blocks: Mapping[str, Mapping[str, Any]]) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(line.rstrip() for line in lines)
+
+
+def comparison_table(result: Mapping[str, Any]) -> str:
+    """Return a comparison as plain text: scores, differences to the first run, labels, verdict.
+
+    Parameters
+    ----------
+    result : mapping
+        As `pipeline.compare` writes it.
+    """
+    first, *others = result["runs"]
+    pairs = result["pairs"]
+    rows = [["", "macro_f1", "difference", "95 %", "p", "train s", "sentences/s"]]
+    rows.append([first["name"], f"{pairs[0]['scores']['macro_f1']['a']:.3f}", "", "", "", *_cost(first)])
+    for run, pair in zip(others, pairs, strict=True):
+        score = pair["scores"]["macro_f1"]
+        what = [f"{score['b']:.3f}", f"{score['difference']:+.3f}", _range(score), _p(score["p_holm"])]
+        rows.append([run["name"], *what, *_cost(run)])
+    lines = [f"{result['sentences']} sentences of {result['articles']} articles", "", *_aligned(rows)]
+    for run, pair in zip(others, pairs, strict=True):
+        alone = [f"only {one['name']} right" for one in (first, run)]
+        rows = [["", "F1", "difference", "95 %", *alone, "p"]]
+        for label, one in pair["labels"].items():
+            test = one["mcnemar"]
+            what = [f"{one['b']:.3f}", f"{one['difference']:+.3f}", _range(one)]
+            rows.append([label, *what, str(test["only_a"]), str(test["only_b"]), _p(test["p_holm"])])
+        score = pair["scores"]["macro_f1"]
+        lines += ["", f"{run['name']} and {first['name']}:", *_aligned(rows), "", sentence(run, first, pair)]
+    return "\n".join(lines)
+
+
+def sentence(run: Mapping[str, Any], first: Mapping[str, Any], pair: Mapping[str, Any]) -> str:
+    """Return in a sentence whether a run differs from the first."""
+    score = pair["scores"]["macro_f1"]
+    interval = f"95 % interval {score['low']:+.3f} to {score['high']:+.3f}"
+    figures = f"macro-F1 {score['difference']:+.3f}, {interval}"
+    if pair["verdict"] in ("better", "worse"):
+        return f"{run['name']} is {pair['verdict']} than {first['name']}: {figures}."
+    return f"There is no evidence of a difference between {run['name']} and {first['name']}: {figures}."
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for first, *others in rows:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+
+
+def _range(score: Mapping[str, float]) -> str:
+    return f"[{score['low']:+.3f}, {score['high']:+.3f}]"
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _cost(run: Mapping[str, Any]) -> list[str]:
+    cost = run["train_seconds"], run["sentences_per_second"]
+    return ["-" if value is None else f"{value:,.0f}" for value in cost]
 
 
 def _with_interval(score: Mapping[str, float]) -> str:

@@ -21,17 +21,20 @@ Ints = NDArray[np.int64]
 
 @dataclass(slots=True)
 class CrossValidated:
-    """Out-of-fold results, one row per training sentence that was scored.
+    """Out-of-fold results, one row per training sentence that was scored, repeat after repeat.
 
     Attributes
     ----------
     rows : ndarray of shape (n_sentences,)
-        Which of the training sentences: all, unless only some folds were scored.
+        Which of the training sentences: all, unless only some folds were scored. With repeated folds,
+        each is there once a repeat.
     scores, probabilities : ndarray of shape (n_sentences, n_labels)
     predicted : ndarray of shape (n_sentences, n_labels)
         By thresholds from the other folds' scores.
     decision : Decision
         Fitted on all out-of-fold scores: the one to serve.
+    repeat : ndarray of shape (n_sentences,)
+        From which dealing of the folds a row is, from 0.
     """
 
     rows: Ints
@@ -39,6 +42,7 @@ class CrossValidated:
     probabilities: Floats
     predicted: Labels
     decision: Decision
+    repeat: Ints
 
 
 def scores(model: Any, texts: Any) -> Floats:
@@ -76,9 +80,10 @@ def cross_validate(
         Unfitted.
     texts : sequence of str
     y : ndarray of shape (n_sentences, n_labels)
-    folds : ndarray of shape (n_sentences,)
+    folds : ndarray of shape (n_sentences,) or (n_repeats, n_sentences)
     score_folds : int, optional
-        Fit and score only so many times, for a model that takes long; default: once for each fold.
+        Fit and score only so many times a repeat, for a model that takes long; default: once for
+        each fold.
     track : callable, optional
         Wraps the folds, to show progress.
 
@@ -89,24 +94,46 @@ def cross_validate(
     Where a single fold is scored, its first half's thresholds label its second half, and the other
     way round; sentences of one article are neighbours, so that the halves share one at most.
 
+    Repeats are not averaged sentence by sentence: the mean of several models' scores is steadier than
+    the scores of the one model that is served, and would flatter it. Each repeat labels every sentence
+    by itself; scores and metrics are of all repeats together.
+
     Raises
     ------
     ConfigError
         Where there are not that many folds.
     """
-    names = np.unique(folds)
+    deals = np.atleast_2d(folds)
+    jobs = [(n, fold) for n, deal in enumerate(deals) for fold in _scored(deal, score_folds)]
+    held_out = [np.zeros((len(deal), y.shape[1])) for deal in deals]
+    for job in track(range(len(jobs))):
+        n, fold = jobs[job]
+        inside = np.flatnonzero(deals[n] != fold).tolist()
+        outside = np.flatnonzero(deals[n] == fold).tolist()
+        fitted = clone(model).fit([texts[i] for i in inside], y[inside])
+        held_out[n][outside] = scores(fitted, [texts[i] for i in outside])
+    rows = [np.flatnonzero(np.isin(deal, _scored(deal, score_folds))) for deal in deals]
+    labelled = [
+        _label(decision, found[some], y[some], deal[some])
+        for deal, found, some in zip(deals, held_out, rows, strict=True)
+    ]
+    every, found = np.concatenate(rows), np.concatenate([h[r] for h, r in zip(held_out, rows, strict=True)])
+    probabilities, predicted = (np.concatenate(parts) for parts in zip(*labelled, strict=True))
+    final = clone(decision).fit(found, y[every])
+    repeat = np.repeat(np.arange(len(deals)), [len(some) for some in rows])
+    return CrossValidated(every, found, probabilities, predicted, final, repeat)
+
+
+def _scored(deal: Ints, score_folds: int | None) -> Ints:
+    names = np.unique(deal)
     if score_folds is not None and score_folds not in range(1, len(names) + 1):
         raise ConfigError(f"split.score_folds={score_folds}: must be null, or from 1 to {len(names)}")
-    names = names[:score_folds]
-    rows = np.flatnonzero(np.isin(folds, names))
-    held_out = np.zeros((len(folds), y.shape[1]))
-    for fold in track(list(names)):
-        inside = np.flatnonzero(folds != fold).tolist()
-        outside = np.flatnonzero(folds == fold).tolist()
-        fitted = clone(model).fit([texts[i] for i in inside], y[inside])
-        held_out[outside] = scores(fitted, [texts[i] for i in outside])
-    held_out, truth = held_out[rows], y[rows]
-    parts = folds[rows] if len(names) > 1 else np.arange(len(rows)) * 2 // len(rows)
+    return names[:score_folds]
+
+
+def _label(decision: Decision, held_out: Floats, truth: Labels, folds: Ints) -> tuple[Floats, Labels]:
+    """Label each fold by what the others' scores say."""
+    parts = folds if len(np.unique(folds)) > 1 else np.arange(len(folds)) * 2 // len(folds)
     probabilities = np.zeros(truth.shape)
     predicted = np.zeros(truth.shape, np.int8)
     for part in np.unique(parts):
@@ -114,4 +141,4 @@ def cross_validate(
         other = clone(decision).fit(held_out[~outside], truth[~outside])
         probabilities[outside] = other.probabilities(held_out[outside])
         predicted[outside] = other.labels(probabilities[outside])
-    return CrossValidated(rows, held_out, probabilities, predicted, clone(decision).fit(held_out, truth))
+    return probabilities, predicted

@@ -78,3 +78,15 @@ def test_progress_is_told():
 
     cross_validate(Reads(), Decision(), TEXTS, Y, FOLDS, track=track)
     assert told == [0, 1, 2, 3]
+
+
+def test_a_repeat_is_labelled_as_if_alone():
+    other = (np.arange(N) // 3) % 5
+    both = cross_validate(Reads(), Decision(), TEXTS, Y, np.stack([FOLDS, other]))
+    assert np.bincount(both.repeat).tolist() == [N, N]
+    for n, folds in enumerate((FOLDS, other)):
+        alone = cross_validate(Reads(), Decision(), TEXTS, Y, folds)
+        part = both.repeat == n
+        assert (both.rows[part] == alone.rows).all()
+        assert (both.predicted[part] == alone.predicted).all()
+        assert (both.probabilities[part] == alone.probabilities).all()

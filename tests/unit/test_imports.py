@@ -15,6 +15,9 @@ DOMAINS = {"text", "labels", "models", "evaluation"}
 ALLOWED = {
     ("evaluation", "models.tokens"),  # near-duplicates are told by the words that the models read
     ("train", "label"),  # prepares its inputs where they are missing or stale
+    ("compare", "evaluate"),  # scores classifiers on a labelled file as evaluate does
+    ("tracking", "experiments"),  # how runs are named, ended and shown, by the client it is given
+    ("tracking", "registry"),  # a logged model becomes a version, by the client it is given
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path

@@ -201,3 +201,31 @@ def test_calibrated_probabilities_have_little_error():
     p = rng.random(20_000)
     y = (rng.random(20_000) < p).astype(np.int8)
     assert metrics.calibration_error(y, p) < 0.02 < metrics.calibration_error(y, p**2)
+
+
+def test_repeats_add_no_certainty():
+    y, predicted, p, groups = drawn()
+    once = block(y, predicted, p, groups)
+    thrice = metrics.evaluate(
+        *(np.tile(part, (3, 1)) for part in (y, predicted, p)),
+        labels=NAMES,
+        thresholds=[0.5] * 3,
+        groups=groups * 3,
+        repeats=3,
+    )
+    assert thrice == {
+        key: pytest.approx(value)
+        if key != "per_label"
+        else {k: pytest.approx(v, abs=2e-3) for k, v in value.items()}
+        for key, value in once.items()
+    }
+
+
+def test_spread_is_the_score_of_each_repeat():
+    y, predicted, _, _ = drawn()
+    repeat = np.arange(200) // 100
+    found = metrics.spread(y, predicted, repeat)
+    assert found["count"] == 2
+    for n, value in enumerate(found["macro_f1"]):
+        part = repeat == n
+        assert value == pytest.approx(f1_score(y[part], predicted[part], average="macro"))

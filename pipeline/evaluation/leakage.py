@@ -1,0 +1,158 @@
+"""Whether training rows tell the labels of test rows by more than what is learned of language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.stats import rankdata
+
+from pipeline.evaluation.proper_names import NameFinder
+from pipeline.evaluation.splits import TEST, Split, near_duplicates
+from pipeline.schema import ConfigError
+
+Labels = NDArray[np.int8]
+Ints = NDArray[np.int64]
+# What may be before a run fails: rows of two sides that are near-duplicates or of one article; the share
+# of test rows that training repeats word for word; what names alone may tell (area under the ROC curve).
+LIMITS = {"near_duplicates": 0, "articles": 0, "boilerplate": 0.02, "names": 0.75}
+MODES = ("error", "warn", "off")
+_GAP = re.compile(r"[\W_]+")
+_DIGIT = re.compile(r"\d")
+
+
+def find_leaks(
+    texts: Sequence[str],
+    y: Labels,
+    articles: Sequence[str],
+    split: Split,
+    labels: Sequence[str],
+    near_duplicate: float = 0.7,
+) -> dict[str, Any]:
+    """Return what of the test rows the training rows give away.
+
+    Parameters
+    ----------
+    texts, articles : sequences of length n_rows
+    y : ndarray of shape (n_rows, n_labels)
+    split : Split
+        Of the same rows; near-duplicates and articles are looked for in each dealing of its folds.
+    labels : sequence of length n_labels
+    near_duplicate : float
+        See `splits.near_duplicates`.
+
+    Returns
+    -------
+    dict
+        `near_duplicates`: pairs of rows on two sides, test or folds. `articles`: those on two sides.
+        `boilerplate`: the share of test rows that a training row repeats but for case, digits and
+        punctuation. `names`: per label, the area under the ROC curve of a classifier that sees nothing
+        but names, on the test rows that have some, with its 95 % interval. `leaks`: what is above its
+        limit, in words.
+
+    Notes
+    -----
+    The classifier of names adds up each name's smoothed log-odds in the training rows. It is at 0.5 by
+    chance, and somewhat above in honest corpora: people and places are in the news for something. The
+    interval is that of Hanley & McNeil (1982), The meaning and use of the area under a ROC curve.
+    """
+    names = names_only(texts, y, split)
+    found: dict[str, Any] = {
+        "near_duplicates": sum(
+            len(_across(pairs, folds))
+            for pairs in [near_duplicates(texts, near_duplicate)]
+            for folds in (split.folds, *split.again)
+        ),
+        "articles": sum(_straddling(articles, folds) for folds in (split.folds, *split.again)),
+        "boilerplate": repeated_share(texts, split),
+        "names": dict(zip(labels, names, strict=True)),
+    }
+    return found | {"leaks": _in_words(found)}
+
+
+def check_leakage(found: dict[str, Any], mode: str) -> list[str]:
+    """Return the leaks to warn of; raise ConfigError for them where the mode is "error"."""
+    if mode not in MODES:
+        raise ConfigError(f"split.leakage={mode}: must be one of {', '.join(MODES)}")
+    leaks = found["leaks"] if mode != "off" else []
+    if leaks and mode == "error":
+        raise ConfigError(f"split: {'; '.join(leaks)}. To train all the same: split.leakage=warn")
+    return list(leaks)
+
+
+def repeated_share(texts: Sequence[str], split: Split) -> float:
+    """Return the share of test rows that are training rows, but for case, digits and punctuation."""
+    plain = [_GAP.sub(" ", _DIGIT.sub("0", text.lower())).strip() for text in texts]
+    known = {plain[row] for row in split.train.tolist()}
+    test = split.test.tolist()
+    return sum(plain[row] in known for row in test) / max(len(test), 1)
+
+
+def names_only(texts: Sequence[str], y: Labels, split: Split) -> list[dict[str, float] | None]:
+    """Return what names alone tell of each label; None where it, or names, are too rare to say."""
+    finder = NameFinder(texts)
+    column: dict[str, int] = {}
+    train, test = (_names_matrix(finder, texts, rows, column) for rows in (split.train, split.test))
+    train.resize(train.shape[0], len(column))
+    named, tested = (np.flatnonzero(np.diff(matrix.indptr)) for matrix in (train, test))
+    result: list[dict[str, float] | None] = []
+    for k in range(y.shape[1]):
+        truth, told = y[split.train, k][named], y[split.test, k][tested] > 0
+        if min(told.sum(), (~told).sum(), truth.sum()) < 10:
+            result.append(None)
+            continue
+        carried = train[named].T @ truth
+        seen = np.asarray(train[named].sum(axis=0)).ravel()
+        share = truth.mean()
+        odds = np.log((carried + share) / (seen - carried + 1 - share)) - np.log(share / (1 - share))
+        result.append(_area(np.asarray(test[tested] @ odds), told))
+    return result
+
+
+def _names_matrix(finder: NameFinder, texts: Sequence[str], rows: Ints, column: dict[str, int]) -> Any:
+    """Return which row has which name, a 0/1 matrix; new names get new columns."""
+    found = [
+        sorted({column.setdefault(n, len(column)) for n in finder.names(texts[row])}) for row in rows.tolist()
+    ]
+    bounds = np.cumsum([0, *map(len, found)])
+    indices = np.array([c for some in found for c in some], np.int64)
+    return sparse.csr_matrix((np.ones(len(indices)), indices, bounds), shape=(len(found), len(column)))
+
+
+def _area(score: NDArray[np.float64], told: NDArray[np.bool_]) -> dict[str, float]:
+    n, m = int(told.sum()), int((~told).sum())
+    area = (rankdata(score)[told].sum() - n * (n + 1) / 2) / (n * m)
+    one, two = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = (area * (1 - area) + (n - 1) * (one - area**2) + (m - 1) * (two - area**2)) / (n * m)
+    width = 1.96 * np.sqrt(max(variance, 0))
+    return {"auc": float(area), "low": float(max(area - width, 0)), "high": float(min(area + width, 1))}
+
+
+def _across(pairs: Ints, folds: Ints) -> Ints:
+    one, other = folds[pairs[:, 0]], folds[pairs[:, 1]]
+    return pairs[(one != other) & (one >= TEST) & (other >= TEST)]
+
+
+def _straddling(articles: Sequence[str], folds: Ints) -> int:
+    sides = {(article, fold) for article, fold in zip(articles, folds.tolist(), strict=True) if fold >= TEST}
+    return len(sides) - len({article for article, _ in sides})
+
+
+def _in_words(found: dict[str, Any]) -> list[str]:
+    leaks = []
+    if count := found["near_duplicates"]:
+        leaks.append(f"{count} pairs of near-duplicates are on two sides")
+    if count := found["articles"]:
+        leaks.append(f"{count} articles are on two sides")
+    if (share := found["boilerplate"]) > LIMITS["boilerplate"]:
+        leaks.append(
+            f"{share:.1%} of the test sentences are training sentences too: boilerplate to be cleaned away"
+        )
+    for label, one in found["names"].items():
+        if one and one["low"] > LIMITS["names"]:
+            leaks.append(f"names alone tell {label} (area under the curve {one['auc']:.2f}; 0.5 is chance)")
+    return leaks

@@ -1,0 +1,170 @@
+"""The page of one run: what was trained on what, how good it is, where it fails and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.evaluation.curves import precision_recall_rows
+from pipeline.evaluation.panels import reliability, thresholds
+from pipeline.evaluation.predictions import Predictions
+from pipeline.models.explain import by_words, explain, strongest
+from pipeline.reports.blocks import behaviour_rows, slice_rows
+from pipeline.reports.charts import Chart, Line
+from pipeline.reports.page import spaced, write_page
+
+WORST, REASONS = 5, 8  # errors of each label and kind, and reasons of each, that are shown
+HEADLINE = {"macro_f1": "macro-F1", "micro_f1": "micro-F1", "subset_accuracy": "all labels right"}
+
+
+def run_page(
+    output: str | Path,
+    *,
+    title: str,
+    bundle: Any,
+    blocks: Mapping[str, Mapping[str, Any]],
+    made: Predictions,
+    metrics: Mapping[str, Any],
+    settings: str = "",
+) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    output : path
+    title : str
+    bundle : pipeline.bundle.Bundle
+        Its card says what was trained on what.
+    blocks : mapping of str to mapping
+        Heading to scores, as `evaluation.metrics.evaluate` gives them; curves and errors are of the last.
+    made : Predictions
+        Of the last block's sentences.
+    metrics : mapping
+        `slices` and `behaviour` are shown where it has them.
+    settings : str
+        What the run was configured with, as YAML.
+    """
+    last = list(blocks)[-1]
+    write_page(
+        output,
+        "report.html.j2",
+        title=title,
+        about=f"{blocks[last]['sentences']:,} sentences of {blocks[last]['articles']:,} articles",
+        last=last,
+        blocks=blocks,
+        headline=HEADLINE,
+        labels=made.labels,
+        definitions=bundle.labels.definitions,
+        task=bundle.labels.task,
+        card=bundle.card,
+        counts=_counts(made),
+        charts={label: _charts(label, k, made, blocks[last]) for k, label in enumerate(made.labels)},
+        slices=slice_rows(metrics.get("slices") or {}),
+        behaviour=behaviour_rows(metrics.get("behaviour") or {}),
+        flips=(metrics.get("behaviour") or {}).get("name_swap_flip_rate"),
+        errors=_errors(bundle, made),
+        most=WORST,
+        settings=settings,
+    )
+
+
+def _counts(made: Predictions) -> dict[str, dict[str, int]]:
+    """Return right and wrong decisions of each label."""
+    y, given = made.y.astype(bool), made.predicted.astype(bool)
+    return {
+        label: {
+            "rightly given": int((y & given)[:, k].sum()),
+            "wrongly given": int((~y & given)[:, k].sum()),
+            "missed": int((y & ~given)[:, k].sum()),
+            "rightly not given": int((~y & ~given)[:, k].sum()),
+        }
+        for k, label in enumerate(made.labels)
+    }
+
+
+def _charts(label: str, k: int, made: Predictions, block: Mapping[str, Any]) -> list[Chart]:
+    y, p, scores = made.y[:, k], made.scores[:, k], block["per_label"][label]
+    name, threshold = spaced(label), scores["threshold"]
+    where = "at the most probable label" if threshold is None else f"at threshold {threshold:.2f}"
+    curve = precision_recall_rows(y[:, None], p[:, None], [label]).to_pydict()
+    bins, moved = reliability(y, p), thresholds(y, p)
+    steps = moved.threshold.tolist()
+    return [
+        Chart(
+            f"{name}: precision and recall",
+            f"Average precision {scores['average_precision']:.3f}; {where} precision "
+            f"{scores['precision']:.2f}, recall {scores['recall']:.2f}.",
+            "recall",
+            "precision",
+            lines=[Line(list(zip(curve["recall"], curve["precision"], strict=True)), "s0")],
+            marks=[(scores["recall"], scores["precision"], where)],
+        ),
+        Chart(
+            f"{name}: reliability",
+            f"Calibration error {scores['calibration_error']:.3f}; the diagonal would be perfect. "
+            + " ".join(f"Probability {b.probability:.2f}: share {b.share:.2f}." for b in bins),
+            "mean probability",
+            "share that carry the label",
+            lines=[
+                Line([(0, 0), (1, 1)], "even"),
+                Line([(b.probability, b.share) for b in bins], "s0", dots=True),
+            ],
+            bars=[(b.probability, b.low, b.high) for b in bins],
+        ),
+        Chart(
+            f"{name}: thresholds",
+            f"F1 {scores['f1']:.3f} {where}; the best on these sentences would be {np.max(moved.f1):.3f} "
+            f"at {steps[int(np.argmax(moved.f1))]:.2f}.",
+            "threshold",
+            "score",
+            lines=[
+                Line(list(zip(steps, moved.f1.tolist(), strict=True)), "s0", "F1"),
+                Line(list(zip(steps, moved.precision.tolist(), strict=True)), "s1", "precision"),
+                Line(list(zip(steps, moved.recall.tolist(), strict=True)), "s2", "recall"),
+            ],
+            at=threshold,
+        ),
+    ]
+
+
+def _errors(bundle: Any, made: Predictions) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Return the most confident errors of each label and kind, with the reasons for them."""
+    chosen: list[tuple[str, str, int]] = []
+    for k, label in enumerate(made.labels):
+        surprise = np.abs(made.scores[:, k] - made.y[:, k])
+        for kind, truth in (("wrongly given", 0), ("missed", 1)):
+            wrong = np.flatnonzero((made.y[:, k] == truth) & (made.predicted[:, k] != truth))
+            worst = wrong[np.argsort(-surprise[wrong], kind="stable")][:WORST]
+            chosen += [(label, kind, row) for row in worst.tolist()]
+    rows = sorted({row for *_, row in chosen})
+    texts = made.table["text"].take(rows).to_pylist() if rows else []
+    explained = explain(bundle.scorer, texts) if rows else None
+    records = {row: _record(made, row) for row in rows}
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for label, kind, row in chosen:
+        k = made.labels.index(label)
+        error = records[row] | {"probability": float(made.scores[row, k])}
+        if explained:
+            error |= _reasons(explained[0][rows.index(row)], explained[1], bundle.decision, k)
+        found.setdefault(label, {}).setdefault(kind, []).append(error)
+    return found
+
+
+def _record(made: Predictions, row: int) -> dict[str, Any]:
+    known = [n for n in ("article", "sentence", "kind", "text") if n in made.table.column_names]
+    values = {name: made.table[name][row].as_py() for name in known}
+    one = slice(row, row + 1)
+    return values | {"labels": made.names(made.y[one])[0], "given": made.names(made.predicted[one])[0]}
+
+
+def _reasons(reasons: Any, intercepts: Any, decision: Any, k: int) -> dict[str, Any]:
+    """Return reasons in log-odds: the calibration's slope times what they add to the score."""
+    slope, reasons = float(decision.slope_[k]), by_words(reasons)
+    shown, rest = strongest(reasons, k, REASONS, slope)
+    start = float(decision.intercept_[k] + slope * intercepts[k])
+    total = start + rest + sum(weight for _, weight in shown)
+    others = len(reasons) - len(shown)
+    return {"reasons": shown, "rest": rest, "others": others, "start": start, "total": total}

@@ -1,0 +1,302 @@
+"""Runs compared, promoted and rolled back, as a user would."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+
+from pipeline.evaluation.predictions import read_predictions
+from tests.conftest import make_corpus
+
+
+@pytest.fixture(scope="module")
+def other(trained, train, tmp_path_factory):
+    """A second run on the same corpus, of a classifier that reads nothing."""
+    return train(trained.corpus, tmp_path_factory.mktemp("other"), "model=majority")
+
+
+@pytest.fixture
+def compare(stage, store, tmp_path):
+    def ran(runs, *more):
+        output = tmp_path / "comparison.json"
+        arguments = [f"runs={runs}"] if runs else []
+        done = stage("compare", *arguments, f"output={output}", f"tracking.uri={store}", *more)
+        return done, json.loads(output.read_text()) if output.exists() else None
+
+    return ran
+
+
+def client(store):
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=store)
+
+
+# --- what training leaves ------------------------------------------------------------------------------
+
+
+def test_predictions_are_what_was_scored(trained):
+    made = read_predictions(trained.report / "predictions.parquet")
+    test = trained.metrics["test"]
+    assert len(made.y) == test["sentences"]
+    assert made.y.sum(axis=0).tolist() == [one["support"] for one in test["per_label"].values()]
+    right = (made.y == made.predicted).all(axis=1).mean()
+    assert right == pytest.approx(test["subset_accuracy"]["value"])
+    assert {"sentence", "kind", "topic", "source"} <= set(made.table.column_names)
+
+
+class Page(HTMLParser):
+    """Tags, their attributes, and all text."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.said = [], []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.text = " ".join(self.said)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.said.append(data.strip())
+
+
+def is_closed(page):
+    """Nothing is fetched, no script runs, and the policy says so."""
+    (policy,) = [a["content"] for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object", "form"} == set()
+    for _, attributes in page.tags:
+        assert not {"style", "src", "srcdoc"} & set(attributes)
+        assert not [name for name in attributes if name.startswith("on")]
+        assert attributes.get("href", "#").startswith("#")
+    return True
+
+
+def test_the_page_shows_the_run(trained):
+    page = Page(trained.report / "report.html")
+    assert is_closed(page)
+    for block in ("cross_validation", "test"):
+        for one in trained.metrics[block]["per_label"].values():
+            assert f"{one['f1']:.3f}" in page.text
+    targets = {attributes["href"][1:] for tag, attributes in page.tags if tag == "a"}
+    assert targets <= {attributes.get("id") for _, attributes in page.tags}
+    assert {"data", "main", "curves", "slices", "behaviour", "errors", "card"} <= targets
+    charts = [attributes for tag, attributes in page.tags if attributes.get("class") == "chart"]
+    assert len(charts) == 3 * 4
+    assert all(chart["role"] == "img" and chart["aria-labelledby"] for chart in charts)
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and all(b - a <= 1 for a, b in pairwise(levels))
+    assert str(trained.folder) not in page.text, "no path of this machine"
+
+
+def test_words_of_the_corpus_are_not_read_as_markup(trained, train, tmp_path):
+    corpus = make_corpus(tmp_path / "corpus")
+    evil = '<script>alert("1")</script> & <b onclick=x>'
+    for n, path in enumerate(sorted(corpus.articles.iterdir())):
+        if n in (4, 8, 13):
+            path.write_text(path.read_text() + f"\n\nNobody denied {evil}.")
+            end = len(path.read_text())
+            row = {"article": path.stem, "start": end - len(f"Nobody denied {evil}."), "end": end}
+            text = {"text": f"Nobody denied {evil}.", "kind": "body"}
+            corpus.rows.append(row | text | {"annotator": "first", "labels": ["economic_claim"]})
+    corpus.write_annotations(corpus.rows)
+    done = train(corpus, tmp_path / "out")
+    page = Page(done.report / "report.html")
+    assert is_closed(page)
+    assert evil in page.text
+
+
+# --- comparing -----------------------------------------------------------------------------------------
+
+
+def test_two_runs(trained, other, compare, store, tmp_path):
+    ids = [run.metrics["run_id"] for run in (trained, other)]
+    done, found = compare(f"[{ids[0]},{ids[1][:12]}]")
+    assert done.code == 0, done.err
+    assert [run["run_id"] for run in found["runs"]] == ids
+    score = found["pairs"][0]["scores"]["macro_f1"]
+    for side, run in (("a", trained), ("b", other)):
+        assert score[side] == pytest.approx(run.metrics["test"]["macro_f1"]["value"])
+    assert found["pairs"][0]["verdict"] == "worse"
+    assert "is worse than" in done.out and f"{score['difference']:+.3f}" in done.out
+    assert all(run["train_seconds"] > 0 and run["sentences_per_second"] > 0 for run in found["runs"])
+    page = Page(tmp_path / "comparison.html")
+    assert is_closed(page)
+    assert "fixed" in page.text and "is worse than" in page.text
+    (logged,) = client(store).search_runs(
+        [client(store).get_experiment_by_name("news comparisons").experiment_id]
+    )
+    assert logged.data.metrics["macro_f1/difference"] == pytest.approx(score["difference"])
+    names = {artifact.path for artifact in client(store).list_artifacts(logged.info.run_id)}
+    assert names == {"comparison.json", "comparison.html"}
+
+
+def test_a_run_and_itself_on_disk(trained, compare):
+    done, found = compare(f"[{trained.report},{trained.metrics['run_id']}]")
+    assert done.code == 0, done.err
+    assert "no evidence of a difference" in done.out
+    assert found["pairs"][0]["changed"] == []
+
+
+def test_the_last_and_the_best(trained, other, compare, store):
+    done, found = compare("best 2")
+    assert done.code == 0, done.err
+    wanted = sorted(
+        (
+            run
+            for run in client(store).search_runs(["1"])
+            if run.info.status == "FINISHED" and run.data.metrics
+        ),
+        key=lambda run: -run.data.metrics["cv/macro_f1"],
+    )
+    assert found["runs"][0]["run_id"] in {
+        run.info.run_id
+        for run in wanted
+        if run.data.metrics["cv/macro_f1"] == wanted[0].data.metrics["cv/macro_f1"]
+    }
+
+
+def test_classifiers_on_a_labelled_file(trained, other, compare, tmp_path):
+    rows = [{"text": "The bank denied it.", "labels": ["denial"]}, {"text": "Nothing.", "labels": []}] * 9
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    runs = f"[{trained.bundle},{other.metrics['run_id']}]"
+    done, found = compare(runs, f"input={tmp_path / 'in.jsonl'}")
+    assert done.code == 0, done.err
+    assert found["sentences"] == 18
+    assert found["pairs"][0]["scores"]["subset_accuracy"]["b"] == 0.5
+
+
+def test_other_test_data_are_refused(trained, train, compare, tmp_path):
+    corpus = make_corpus(tmp_path / "corpus")
+    for row in corpus.rows:
+        if row["article"] == "story-04":
+            row["labels"] = []
+    corpus.write_annotations(corpus.rows)
+    another = train(corpus, tmp_path / "out")
+    done, found = compare(f"[{trained.report},{another.report}]")
+    assert done.refused("were tested on other sentences or labels", "has other labels", "input=FILE")
+    assert found is None
+
+
+REFUSED = {
+    "[]": ["two or more runs are needed, found none"],
+    "[nosuchrun,another]": ["no finished run and no folder 'nosuchrun'"],
+    "[/tmp,/usr]": ["neither metrics.json nor manifest.json"],
+}
+
+
+@pytest.mark.parametrize("runs", REFUSED)
+def test_runs_that_are_not_there(compare, runs):
+    done, found = compare(runs)
+    assert done.refused(*REFUSED[runs])
+    assert found is None
+
+
+def test_a_bundle_without_its_report(trained, compare):
+    done, _ = compare(f"[{trained.bundle},{trained.report}]")
+    assert done.refused("has no report beside it", "input=FILE")
+
+
+# --- champion and challenger ---------------------------------------------------------------------------
+
+
+def test_promoted_when_not_worse_and_back(trained, train, compare, store, tmp_path):
+    registered = "tracking.register=promotion"
+    first = train(trained.corpus, tmp_path / "a", registered)
+    again = train(trained.corpus, tmp_path / "b", registered)
+
+    def aliases():
+        return dict(client(store).get_registered_model("promotion").aliases)
+
+    assert aliases() == {"champion": "1", "challenger": "2"}
+    versions = client(store).search_model_versions("name = 'promotion'")
+    assert {v.run_id for v in versions} == {t.metrics["run_id"] for t in (first, again)}
+    done, _ = compare("[champion,challenger]", registered, "promote=true", "margin=0.1")
+    assert done.code == 0, done.err
+    assert "version 2 of 'promotion' is champion now (before: 1)" in done.out
+    assert aliases()["champion"] == "2"
+    assert compare(None, registered, "rollback=true")[0].code == 0
+    assert aliases()["champion"] == "1"
+    done, _ = compare(None, registered, "rollback=true")
+    assert done.refused("version 1 of 'promotion' replaced no other")
+
+    train(trained.corpus, tmp_path / "c", registered, "model=majority")
+    done, found = compare("[champion,challenger]", registered, "promote=true")
+    assert done.refused("majority", "is not promoted", "macro-F1 may be")
+    assert found["pairs"][0]["verdict"] == "worse"
+    assert aliases() == {"champion": "1", "challenger": "3"}
+    wrong, _ = compare("[challenger,champion]", registered, "promote=true")
+    assert wrong.refused("is not champion; give runs=[champion,RUN]")
+
+
+def test_the_champion_can_be_used_by_its_alias(trained, store, monkeypatch, tmp_path):
+    from pipeline.bundle import load
+    from pipeline.tracking import local_folder
+
+    version = client(store).get_model_version_by_alias("news", "challenger")
+    folder = local_folder("models:/news@challenger", tmp_path, store)
+    assert load(folder).labels.names == ("accusation", "denial", "policy_action", "economic_claim")
+    assert version.run_id
+
+
+# --- a list of runs that can be read -------------------------------------------------------------------
+
+
+def test_names_say_the_difference_and_are_unique(command, trained, store, tmp_path):
+    from pipeline.experiments import short_difference
+
+    groups = ["model", "decision", "split"]
+    given = [
+        "model=hybrid",
+        "decision=precise",
+        "model.estimator.steps.1.1.estimator.C=10",
+        "+seed=8",
+        "output=x",
+    ]
+    assert short_difference(given, groups) == "precise-C:10-seed:8"
+    overrides = [item for item in trained.corpus.overrides(tmp_path) if not item.startswith("split.")]
+    for _ in range(2):
+        done = command("train", *overrides, f"tracking.uri={store}", "split.folds=3", "decision=precise")
+        assert done.code == 0, done.err
+    names = [run.info.run_name for run in client(store).search_runs(["1"])]
+    assert len(set(names)) == len(names)
+    (one, two) = sorted(name for name in names if "precise" in name)
+    assert two == f"{one}-2"
+    assert one.startswith("tfidf_logreg") and one.endswith("-folds:3-precise")
+
+
+def test_every_run_has_the_same_keys_and_tags(trained, other, store):
+    one, two = (client(store).get_run(run.metrics["run_id"]) for run in (trained, other))
+    assert set(one.data.metrics) == set(two.data.metrics)
+    for run, family in ((one, "LogisticRegression"), (two, "DummyClassifier")):
+        assert run.data.tags["family"] == family
+        assert {"task", "corpus", "model", "commit"} <= set(run.data.tags)
+    view = json.loads(
+        client(store).get_experiment(one.info.experiment_id).tags["mlflow.sharedViewState.columns"]
+    )
+    shown = [c.split("`")[1] for c in view["selectedColumns"] if c.startswith("metrics.")]
+    assert set(shown) <= set(one.data.metrics)
+
+
+def test_a_run_whose_process_was_killed_is_marked_at_the_next_start(store, tmp_path):
+    from pipeline.tracking import run
+
+    code = (
+        "import os, signal, sys; from pathlib import Path; from pipeline.tracking import run\n"
+        "with run(sys.argv[1], 'killed', 'x', Path('.')) as opened:\n"
+        "    print(opened.id, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, store], capture_output=True, text=True, env=os.environ)
+    dead = done.stdout.strip()
+    assert client(store).get_run(dead).info.status == "RUNNING"
+    with run(store, "killed", "y", tmp_path), run(store, "killed", "z", tmp_path) as alive:
+        assert client(store).get_run(dead).info.status == "KILLED"
+    stranger = client(store).create_run(alive.experiment, tags={"pipeline.process": "elsewhere 1 2.0"})
+    with run(store, "killed", "x", tmp_path):
+        assert client(store).get_run(stranger.info.run_id).info.status == "RUNNING"
