@@ -143,6 +143,19 @@ def test_the_report_opens_among_the_artifacts(server, runs, page, tmp_path):
     shoot(page, "artifact", tmp_path)
 
 
+def test_the_comparison_over_http(server, runs, stage, browser, tmp_path):
+    done = stage("compare", "runs=last 2", f"output={tmp_path / 'comparison.json'}", f"tracking.uri={server}")
+    assert done.code == 0, done.err
+    assert done.err == ""
+    page = browser.new_page(viewport={"width": 1100, "height": 900})
+    page.goto((tmp_path / "comparison.html").as_uri())
+    page.get_by_role("heading", name="Sentences that changed").wait_for()
+    for run in runs:
+        assert page.get_by_role("rowheader", name=run.metrics["model"], exact=True).count() == 1
+    shoot(page, "comparison", tmp_path)
+    page.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_by_themselves_fetch_nothing_and_are_read_by_machines(runs, browser, scheme, tmp_path):
     context = browser.new_context(color_scheme=scheme, viewport={"width": 1100, "height": 900})
