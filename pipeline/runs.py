@@ -14,6 +14,7 @@ from pipeline.schema import ConfigError, InputError, nearest
 
 METRICS = "metrics.json"
 RANKED_BY = "cv/macro_f1"
+TEST_SET = "test_set"  # tag: what a run was tested on
 _SEVERAL = re.compile(r"(last|best) (\d+)")
 _ID = re.compile(r"[0-9a-f]{6,32}")
 
@@ -68,8 +69,9 @@ def find(
     experiment : str
         Name of the experiment.
     wanted : str or sequence
-        Ids (six characters suffice), names, aliases, "last N", "best N" (by cross-validated macro-F1:
-        choosing by the test score would flatter the chosen), or folders with a report.
+        Ids (six characters suffice), names, aliases, folders with a report, or "last N", "best N":
+        of the runs tested on what the newest was tested on. Best is by cross-validated macro-F1;
+        choosing by the test score would flatter the chosen.
     aliased : mapping of str to str
         Alias, such as "champion", to the id of its run.
 
@@ -128,6 +130,8 @@ def _finished(client: Any, experiment: str) -> list[Any]:
 
 
 def _ranked(runs: Sequence[Any], how: str, number: str) -> list[Found]:
+    newest = runs[0].data.tags.get(TEST_SET) if runs else None
+    runs = [run for run in runs if run.data.tags.get(TEST_SET) == newest]
     if how == "best":
         runs = sorted(
             (run for run in runs if RANKED_BY in run.data.metrics),

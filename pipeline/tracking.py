@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,6 +79,7 @@ def connected(uri: str | None, root: Path) -> Iterator[Any]:
         As for `run`.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 12 s; MLflow's 7 take 4 minutes
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient
@@ -225,14 +227,32 @@ def local_folder(uri: str | Path, root: Path, tracking_uri: str | None = None) -
     if ":/" not in str(uri):
         return Path(uri)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
     from mlflow.exceptions import MlflowException
 
     store = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
     try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=str(uri), tracking_uri=store))
+        location = _location(mlflow.MlflowClient(tracking_uri=store), str(uri))
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=location, tracking_uri=store))
     except (MlflowException, OSError) as error:
         raise TrackingError(f"model_uri={uri}: {_first_line(error)}") from None
+
+
+def _location(client: Any, uri: str) -> str:
+    """Return where the files of `models:/ID`, `models:/NAME@ALIAS` or `models:/NAME/VERSION` are.
+
+    MLflow itself would look such names up in the store of the process, whatever store is given.
+    """
+    match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))?", uri)
+    if match is None:
+        return uri
+    name, alias, number = match.groups()
+    if alias:
+        name = client.get_model_version_by_alias(name, alias).model_id
+    elif number:
+        name = client.get_model_version(name, number).model_id
+    return str(client.get_logged_model(name).artifact_location)
 
 
 def default_uri(root: Path) -> str:

@@ -436,6 +436,7 @@ def try_to_log(
 def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]) -> None:
     """Log what the run was made of and what came out."""
     from pipeline.evaluation.behaviour_report import behaviour_numbers
+    from pipeline.evaluation.predictions import FILE, read_predictions
 
     run.parameters(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     for block in ("cross_validation", "test"):
@@ -451,6 +452,7 @@ def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, secon
             "family": family(config.model.estimator),
             "task": data.labels.task,
             "corpus": digest[:12],
+            "test_set": read_predictions(Path(config.report) / FILE).digest[:12],
         }
     )
     run.view(data.labels.names)
