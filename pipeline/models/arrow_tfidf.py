@@ -83,7 +83,9 @@ class ArrowTfidf(Transformer):
         check_fitted(self, "index_")
         words = self._words(X)
         number = self._numbers.get
-        strings = self._read(words).to_numpy(zero_copy_only=False).tolist() if self.mask_digits else words.strings
+        strings = words.strings
+        if self.mask_digits:
+            strings = self._read(words).to_numpy(zero_copy_only=False).tolist()
         ids = np.array([number(word, -1) for word in strings], np.int64)
         return self.index_.tfidf(Tokens(ids[words.ids], words.counts), self.idf_, sublinear=self.sublinear_tf)
 

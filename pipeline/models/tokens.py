@@ -157,25 +157,43 @@ def _find_words(texts: Sequence[str], *, lowercase: bool) -> Words:
     array = utf8([text if text.isascii() else text.lower() for text in texts] if lowercase else texts)
     if not len(array):
         return Words(np.zeros(0, np.int64), np.zeros(0, np.int64), pa.array([], pa.string()))
-    _, offsets, buffer = array.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[: len(array) + 1]
-    table = _WORD_BYTES_LOWER if lowercase else _WORD_BYTES
-    data = np.frombuffer(bytearray(buffer or b"").translate(table), np.uint8)
+    data, bounds = translated(array, _WORD_BYTES_LOWER if lowercase else _WORD_BYTES)
     _blank_symbols(data)
+    return runs(data, bounds)[0]
+
+
+def translated(texts: pa.LargeStringArray, table: bytes) -> tuple[NDArray[np.uint8], Ints]:
+    """Return the bytes of all texts, replaced by a table of 256, and where each text begins and ends."""
+    _, offsets, buffer = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[: len(texts) + 1]
+    return np.frombuffer(bytearray(buffer or b"").translate(table), np.uint8), bounds
+
+
+def runs(data: NDArray[np.uint8], bounds: Ints) -> tuple[Words, Ints]:
+    """Return the runs of bytes that are not blank, and where each begins.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n_bytes,)
+        UTF-8 of all texts, one after the other.
+    bounds : ndarray of shape (n_texts + 1,)
+        Where texts begin and end; a run does not go on from one text to the next.
+    """
     inside = data != BLANK
     first, last = inside.copy(), inside.copy()
     first[1:] &= ~inside[:-1]
     last[:-1] &= ~inside[1:]
-    full = bounds[1:] > bounds[:-1]  # words end where texts do
+    full = bounds[1:] > bounds[:-1]
     first[bounds[:-1][full]] = inside[bounds[:-1][full]]
     last[bounds[1:][full] - 1] = inside[bounds[1:][full] - 1]
     starts = np.flatnonzero(first)
     lengths = np.flatnonzero(last) - starts + 1
     ends = np.concatenate([[0], np.cumsum(lengths)])
-    runs = pa.LargeStringArray.from_buffers(len(starts), pa.py_buffer(ends), pa.py_buffer(data[inside]))
-    encoded = runs.dictionary_encode()
+    strings = pa.LargeStringArray.from_buffers(len(starts), pa.py_buffer(ends), pa.py_buffer(data[inside]))
+    encoded = strings.dictionary_encode()
     ids = encoded.indices.to_numpy().astype(np.int64)
-    return Words(ids, np.diff(np.searchsorted(starts, bounds)), encoded.dictionary.cast(pa.string()))
+    counts = np.diff(np.searchsorted(starts, bounds))
+    return Words(ids, counts, encoded.dictionary.cast(pa.string())), starts
 
 
 def _blank_symbols(data: NDArray[np.uint8]) -> None:
