@@ -89,7 +89,7 @@ def train(config: DictConfig) -> dict[str, Any]:
             "data": describe(data),
             **blocks,
         }
-        bundle.card = card(metrics)
+        bundle.card = card(metrics) | {"reference": training_profile(data, crossed)}
         save(bundle, config.output)
         report(Path(config.report), metrics, data, predicted)
         if run:
@@ -229,6 +229,14 @@ def card(metrics: dict[str, Any]) -> dict[str, Any]:
         "limits": "Scores are for the corpus named above; on other news expect less, and measure it "
         "(python -m pipeline.evaluate). Not for judging whether a statement is true, nor people.",
     }
+
+
+def training_profile(data: Data, crossed: CrossValidated) -> dict[str, Any]:
+    """Return what `pipeline.predict drift=…` compares with: counts over the held-out training sentences."""
+    from pipeline.evaluation.drift import reference
+
+    texts = data.column("text", data.split.train[crossed.rows])
+    return reference(texts, crossed.probabilities, crossed.predicted)
 
 
 def report(folder: Path, metrics: dict[str, Any], data: Data, predicted: dict[str, Any]) -> None:

@@ -115,9 +115,7 @@ def test_sentences(cues, rules, text, initials, groups):
 def test_patterns_are_ascii_or_currency_and_hold_no_stray_blank():
     for group in compile_cues(read_cues(NEWS)):
         assert set("".join(group.patterns)) <= set(string.printable) | set("£€¥₹₦"), group.name
-        assert "|)" not in group.regex and "(?:|" not in group.regex and "||" not in group.regex, (
-            group.name
-        )
+        assert "|)" not in group.regex and "(?:|" not in group.regex and "||" not in group.regex, group.name
 
 
 def test_every_group_of_a_label_has_its_own_name_and_a_weight(cues):
