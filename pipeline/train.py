@@ -105,7 +105,7 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
             "leakage": leakage,
             **examine(bundle, data, predicted["predicted"], config),
         }
-        bundle.card = card(metrics)
+        bundle.card = card(metrics) | {"reference": training_profile(data, crossed)}
         save(bundle, config.output)
         report(Path(config.report), metrics, data, predicted, bundle, settings(config))
         if run:
@@ -310,6 +310,14 @@ def settings(config: DictConfig) -> str:
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     shown = {name: resolved[name] for name in ("model", "decision", "split", "seed")}
     return OmegaConf.to_yaml(OmegaConf.create(shown)).replace(f"{ROOT}/", "")
+
+
+def training_profile(data: Data, crossed: CrossValidated) -> dict[str, Any]:
+    """Return what `pipeline.predict drift=…` compares with: counts over the held-out training sentences."""
+    from pipeline.evaluation.drift import reference
+
+    texts = data.column("text", data.split.train[crossed.rows])
+    return reference(texts, crossed.probabilities, crossed.predicted)
 
 
 def report(

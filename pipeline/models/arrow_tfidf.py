@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
+from pipeline.models.base import Transformer, check_fitted
 from pipeline.models.ngrams import NgramIndex, Tokens
-from pipeline.models.tokens import as_texts, words
+from pipeline.models.tokens import Words, as_texts, digits_as_zero
 
 
-class ArrowTfidf(TransformerMixin, BaseEstimator):
+class ArrowTfidf(Transformer):
     """Turn texts into a TF-IDF matrix, equal to `sklearn.feature_extraction.text.TfidfVectorizer`.
 
     Parameters
@@ -60,11 +59,10 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Sequence[str], y: object = None) -> Self:  # noqa: N803
         """Learn vocabulary and inverse document frequencies from texts."""
-        tokens, counts = words(as_texts(X), lowercase=self.lowercase, mask_digits=self.mask_digits)
-        encoded = tokens.dictionary_encode()
-        numbered = Tokens(encoded.indices.to_numpy().astype(np.int64), counts)
+        words = self._words(X)
+        encoded = self._read(words).dictionary_encode()
         self.index_, df, used = NgramIndex.select(
-            numbered,
+            Tokens(encoded.indices.to_numpy().astype(np.int64)[words.ids], words.counts),
             len(encoded.dictionary),
             (self.ngram_range[0], self.ngram_range[1]),
             self.min_df,
@@ -76,19 +74,24 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
         self.index_.reorder(rank)
-        self.idf_ = (np.log((1 + len(counts)) / (1 + df)) + 1.0)[order]
+        self.idf_ = (np.log((1 + len(words.counts)) / (1 + df)) + 1.0)[order]
+        self.__dict__.pop("_numbers", None)
         return self
 
     def transform(self, X: Sequence[str]) -> sparse.csr_matrix:  # noqa: N803
         """Return the matrix of shape (n_texts, n_features), rows of unit length."""
-        check_is_fitted(self)
-        tokens, counts = words(as_texts(X), lowercase=self.lowercase, mask_digits=self.mask_digits)
-        ids = pc.index_in(tokens, self.vocabulary_).fill_null(-1).to_numpy().astype(np.int64)
-        return self.index_.tfidf(Tokens(ids, counts), self.idf_, sublinear=self.sublinear_tf)
+        check_fitted(self, "index_")
+        words = self._words(X)
+        number = self._numbers.get
+        strings = words.strings
+        if self.mask_digits:
+            strings = self._read(words).to_numpy(zero_copy_only=False).tolist()
+        ids = np.array([number(word, -1) for word in strings], np.int64)
+        return self.index_.tfidf(Tokens(ids[words.ids], words.counts), self.idf_, sublinear=self.sublinear_tf)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """Return the n-grams, in column order."""
-        check_is_fitted(self, "index_")
+        check_fitted(self, "index_")
         names = np.empty(self.index_.width, dtype=object)
         single = np.array(self.vocabulary_.to_pylist(), dtype=object)
         shorter = single
@@ -101,7 +104,7 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
 
     def state(self) -> dict[str, Any]:
         """Return what `from_state` needs: parameters and arrays."""
-        check_is_fitted(self)
+        check_fitted(self, "index_")
         joined = "\n".join(self.vocabulary_.to_pylist()).encode()
         arrays = {"idf": self.idf_, "vocabulary": np.frombuffer(joined, np.uint8), **self.index_.arrays()}
         return {"parameters": self.get_params() | {"ngram_range": list(self.ngram_range)}, "arrays": arrays}
@@ -116,3 +119,15 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
         self.vocabulary_ = pa.array(joined.split("\n") if joined else [], pa.string())
         self.index_ = NgramIndex.from_arrays(len(self.vocabulary_), arrays)
         return self
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {word: i for i, word in enumerate(self.vocabulary_.to_pylist())}
+
+    def _words(self, texts: Sequence[str]) -> Words:
+        batch = as_texts(texts)
+        return (batch.lower_words if self.lowercase else batch.words).longer
+
+    def _read(self, words: Words) -> pa.StringArray:
+        """Return the distinct words as they are looked up."""
+        return digits_as_zero(words.vocabulary) if self.mask_digits else words.vocabulary

@@ -7,17 +7,15 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, logit
-from sklearn.base import BaseEstimator
 
+from pipeline.models.base import Estimator
 from pipeline.schema import ConfigError, Task
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
 
 
-class Decision(BaseEstimator):
+class Decision(Estimator):
     """Calibrate scores and choose one threshold per label.
 
     Parameters
@@ -101,7 +99,7 @@ class Decision(BaseEstimator):
 
     def probabilities(self, scores: Floats) -> Floats:
         """Return calibrated probabilities of the same shape; rows sum to 1 for "multiclass"."""
-        probabilities = expit(scores * self.slope_ + self.intercept_)
+        probabilities = np.exp(-np.logaddexp(0, -(scores * self.slope_ + self.intercept_)))
         if self.task == "multiclass":
             probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
         return probabilities
@@ -221,6 +219,9 @@ def platt(scores: Floats, y: Labels) -> tuple[float, float]:
 
     Never decreasing: a score that ranks against its label is flattened, not turned round.
     """
+    from scipy.optimize import minimize
+    from scipy.special import expit, logit
+
     positive, n = int(y.sum()), len(y)
     target = np.where(y > 0, (positive + 1) / (positive + 2), 1 / (n - positive + 2))
     center, scale = float(np.mean(scores)), float(np.std(scores))

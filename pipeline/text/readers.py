@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.schema import Article, InputError, nearest
-from pipeline.text.decoding import read_text
+from pipeline.text.decoding import COMPRESSED, STDIN, read_text
 from pipeline.text.pages import html_text, markdown_text
 from pipeline.text.tables import OnError, require, rows
 
@@ -24,7 +24,7 @@ FORMATS = {
     ".parquet": "parquet",
 }
 _TABLES = frozenset(("jsonl", "csv", "tsv", "parquet"))
-_KNOWN = f"{', '.join(FORMATS)}, each also with .gz"
+_KNOWN = f"{', '.join(FORMATS)}, each also with .gz or .zst"
 
 
 def read_articles(
@@ -36,7 +36,8 @@ def read_articles(
     ----------
     path : path
         A file (an article, or a table with an article a row) or a folder of them, searched
-        recursively in sorted order without hidden files and unknown extensions.
+        recursively in sorted order without hidden files and unknown extensions. "-" is JSON lines on
+        standard input.
     text : str
         Column of a table that holds the text. `id` and `title` are optional columns; the others
         become the article's `meta`.
@@ -77,7 +78,7 @@ def read_rows(
     Parameters
     ----------
     path : path
-        A .jsonl, .csv, .tsv or .parquet file, also with .gz.
+        A .jsonl, .csv, .tsv or .parquet file, also with .gz or .zst; "-" is JSON lines on standard input.
     text : str
         Column of the text. Missing and null texts become "": one row out per row in.
     on_error : callable, optional
@@ -112,12 +113,16 @@ def _raise(error: InputError) -> None:
 
 
 def _kind(path: Path) -> str | None:
-    return FORMATS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
+    return "jsonl" if str(path) == STDIN else FORMATS.get(_plain(path).suffix.lower())
+
+
+def _plain(path: Path) -> Path:
+    """Return the path without the extension of a compression."""
+    return path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
 
 
 def _stem(path: Path) -> str:
-    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
-    return _printable(Path(name).stem)
+    return "stdin" if str(path) == STDIN else _printable(_plain(path).stem)
 
 
 def _printable(name: str) -> str:
@@ -126,7 +131,7 @@ def _printable(name: str) -> str:
 
 
 def _existing(path: Path) -> Path:
-    if path.exists():
+    if str(path) == STDIN or path.exists():
         return path
     folder = path.parent
     names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
@@ -205,3 +210,8 @@ def _row_article(row: dict[str, Any], text: str, default_id: str) -> Article:
 def _titled(title: str, text: str) -> str:
     title = title.strip()
     return text if not title or text.lstrip().startswith(title) else f"{title}\n\n{text}"
+
+
+def files_of(path: str | Path) -> list[Path]:
+    """Return the files that `read_articles` reads; none for standard input."""
+    return [file for file, _ in _files(Path(path)) if str(file) != STDIN]

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pipeline"
 GROUND, DOMAIN, SERVICE, STAGE = range(4)
-ON_THE_GROUND = {"schema", "files", "progress"}
+ON_THE_GROUND = {"schema", "files", "progress", "resume"}
 DOMAINS = {"text", "labels", "models", "evaluation"}
 # Sideways all the same, each for a reason.
 ALLOWED = {
@@ -150,10 +150,10 @@ def test_importing_predict_loads_next_to_nothing():
 
 
 def test_importing_the_bundle_loads_what_scoring_needs():
-    """Pandas is among it: scikit-learn imports it where it is installed."""
-    found = loaded_by("pipeline.bundle, pipeline.models.arrow_tfidf, pipeline.models.linear")
-    assert not found & (HEAVY | {"hydra", "omegaconf", "rich", "jinja2"})
-    assert "sklearn" in found
+    modules = ("bundle", "models.arrow_tfidf", "models.linear", "models.static", "models.cues")
+    found = loaded_by(", ".join(f"pipeline.{name}" for name in modules))
+    assert not found & (HEAVY | {"hydra", "omegaconf", "rich", "jinja2", "pandas", "sklearn"})
+    assert "scipy" in found
 
 
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if floor(name) == STAGE))
