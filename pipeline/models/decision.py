@@ -142,6 +142,8 @@ class Decision(Estimator):
         """Move the intercepts to `prevalence`; return what each row then counts, of the shape of `y`."""
         if self.prevalence is None:
             return np.ones(y.shape)
+        from scipy.special import logit
+
         wanted, known = np.asarray(self.prevalence, float), y.mean(axis=0)
         if wanted.shape != known.shape or not ((wanted > 0) & (wanted < 1)).all():
             raise ConfigError(
@@ -204,6 +206,8 @@ def prevalence(probabilities: Floats, known: Floats, *, tolerance: float = 1e-6)
     Saerens, Latinne & Decaestecker (2002). Adjusting the outputs of a classifier to new a priori
     probabilities: a simple procedure.
     """
+    from scipy.special import expit, logit
+
     share = known = np.clip(known, 1e-6, 1 - 1e-6)
     odds = logit(np.clip(probabilities, 1e-9, 1 - 1e-9)) - logit(known)
     for _ in range(10_000):

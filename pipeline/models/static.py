@@ -19,6 +19,8 @@ from pipeline.schema import ConfigError
 Floats = NDArray[np.float32]
 REMEMBERED = 50_000  # words, half of which stay when there are more
 BLOCK = 4096
+DEFAULT = "minilm"
+VECTORS = Path(__file__).parents[2] / "data" / "vectors"
 
 
 class WordVectors:
@@ -49,7 +51,7 @@ class WordVectors:
 
     @classmethod
     def load(cls, source: str) -> Self:
-        """Load "wordllama", which comes with its package, or a model2vec folder.
+        """Load "minilm", which comes with this repository, or a model2vec folder or hub id.
 
         Raises
         ------
@@ -58,21 +60,22 @@ class WordVectors:
         """
         from safetensors.numpy import load_file
 
-        if source == "wordllama":
-            import wordllama
+        folder = VECTORS if source == DEFAULT else Path(source).expanduser()
+        if not folder.is_dir() and source != DEFAULT:
+            from pipeline.models.onnx_export import from_hub
 
-            folder = Path(wordllama.__file__).parent
-            weights = folder / "weights" / "l2_supercat_256.safetensors"
-            tokenizer = folder / "tokenizers" / "l2_supercat_tokenizer_config.json"
-        else:
-            weights, tokenizer = Path(source) / "model.safetensors", Path(source) / "tokenizer.json"
+            folder = from_hub(source, ("model.safetensors", "tokenizer.json"))
+        weights, tokenizer = folder / "model.safetensors", folder / "tokenizer.json"
         if not (weights.is_file() and tokenizer.is_file()):
             raise ConfigError(
-                f"source={source}: expected 'wordllama' or a model2vec folder with model.safetensors "
+                f"source={source}: expected '{DEFAULT}' or a model2vec folder with model.safetensors "
                 "and tokenizer.json"
             )
-        tables = [t for t in load_file(weights).values() if t.ndim == 2]
-        return cls(tables[0].astype(np.float16), tokenizer.read_text(encoding="utf-8"))
+        tensors = load_file(weights)
+        table = next(t for t in tensors.values() if t.ndim == 2).astype(np.float32)
+        if "scale" in tensors:
+            table *= tensors["scale"][:, None]
+        return cls(table.astype(np.float16), tokenizer.read_text(encoding="utf-8"))
 
     def look_up(self, words: Sequence[str]) -> Ints:
         """Return the row of `vectors` of each of several distinct words."""
@@ -111,7 +114,7 @@ class Static(Transformer):
 
     Parameters
     ----------
-    source : str, default="wordllama"
+    source : str, default="minilm"
         Word vectors: see `WordVectors.load`.
     anchors : int, default=2000
         How many of the most frequent words are anchors; 0 for the mean alone.
@@ -133,7 +136,7 @@ class Static(Transformer):
     def __init__(
         self,
         *,
-        source: str = "wordllama",
+        source: str = DEFAULT,
         anchors: int = 2000,
         ngram_range: tuple[int, int] = (1, 2),
         min_df: int = 2,
