@@ -50,6 +50,16 @@ def atomic(path: str | Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Wait until no other process holds the lock file at `path`, and hold it."""
+    import fcntl
+
+    with Path(path).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _replace(temporary: Path, path: Path) -> None:
     """Rename, moving a directory that is in the way aside first: rename replaces only empty ones."""
     if temporary.is_dir() and path.is_dir():

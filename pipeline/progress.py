@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -31,3 +32,16 @@ def counter(unit: str) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(unit, total=None)
         yield lambda done: progress.advance(task, done)
+
+
+SPENT: dict[str, float] = {}
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Add the processor time of a block, in seconds over all cores, to `SPENT[what]`."""
+    began = time.process_time()
+    try:
+        yield
+    finally:
+        SPENT[what] = SPENT.get(what, 0.0) + time.process_time() - began

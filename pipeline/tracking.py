@@ -8,17 +8,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from pipeline.files import locked
 from pipeline.schema import PipelineError
 
 METRICS = ("macro_f1", "micro_f1", "subset_accuracy")
 LONGEST_PARAMETER = 6000
 PARAMETERS_A_BATCH = 100
+# Names the run that runs opened in this process and those it starts are children of.
+PARENT = "PIPELINE_PARENT_RUN"
 
 
 class TrackingError(PipelineError):
@@ -26,8 +29,12 @@ class TrackingError(PipelineError):
 
 
 @contextmanager
-def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run]:
+def run(
+    uri: str | None, experiment: str, name: str, root: Path, *, resume: str | None = None
+) -> Iterator[Run]:
     """Open a run, ended as finished, failed or killed by how the block ends.
+
+    Within `children` it becomes a child.
 
     Parameters
     ----------
@@ -35,29 +42,25 @@ def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run
         An MLflow tracking URI. Without it, SQLite in `root` with artifacts beside it.
     experiment, name : str
     root : path
+    resume : str, optional
+        Id of a run that was broken off: it goes on, where the store still has it.
 
     Raises
     ------
     TrackingError
         Where the store cannot be reached.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 12 s; MLflow's 7 take 4 minutes
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
+    with _alone(uri, root), connected(uri, root) as client:
+        from mlflow.exceptions import MlflowException
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    try:
-        client = MlflowClient(tracking_uri=uri or default_uri(root))
         found = client.get_experiment_by_name(experiment)
         location = None if uri else (home(root) / "mlartifacts").as_uri()
         experiment_id = (
             found.experiment_id if found else client.create_experiment(experiment, artifact_location=location)
         )
-        run_id = client.create_run(experiment_id, run_name=name, tags=_source(root)).info.run_id
-    except (MlflowException, OSError) as error:
-        raise TrackingError(f"tracking.uri={uri}: {_first_line(error)}; is the server running?") from None
+        run_id = resume if resume and _restarted(client, resume) else None
+        if run_id is None:
+            run_id = client.create_run(experiment_id, run_name=name, tags=_source(root)).info.run_id
     opened = Run(client, experiment_id, run_id, name)
     status = "FAILED"
     try:
@@ -69,6 +72,91 @@ def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run
     finally:
         with suppress(MlflowException, OSError):  # gone since: what was logged stays
             client.set_terminated(run_id, status)
+
+
+@contextmanager
+def connected(uri: str | None, root: Path) -> Iterator[Any]:
+    """Give a client of the store, for what else is done there; what MLflow raises is a TrackingError.
+
+    Parameters
+    ----------
+    uri, root
+        As for `run`.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 12 s; MLflow's 7 take 4 minutes
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    try:
+        yield MlflowClient(tracking_uri=uri or default_uri(root))
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"tracking.uri={uri}: {_first_line(error)}; is the server running?") from None
+
+
+@contextmanager
+def _alone(uri: str | None, root: Path) -> Iterator[None]:
+    """Let one process at a time open a SQLite store: two that make its tables together ruin it."""
+    scheme, _, path = (uri or default_uri(root)).partition(":///")
+    if scheme != "sqlite":
+        yield
+        return
+    try:
+        with locked(f"{path.partition('?')[0]}.lock"):
+            yield
+    except OSError as error:
+        raise TrackingError(f"tracking.uri={uri}: {_first_line(error)}") from None
+
+
+def _restarted(client: Any, run_id: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.update_run(run_id, status="RUNNING")
+    except MlflowException:
+        return False
+    return True
+
+
+@contextmanager
+def children(run: Run | None) -> Iterator[None]:
+    """Make runs that are opened meanwhile, here or in processes started here, children of `run`."""
+    before = os.environ.get(PARENT)
+    if run:
+        os.environ[PARENT] = run.id
+    try:
+        yield
+    finally:
+        os.environ.pop(PARENT, None)
+        if before is not None:
+            os.environ[PARENT] = before
+
+
+@contextmanager
+def family(
+    uri: str | None, experiment: str, name: str, root: Path, *, resume: str | None = None
+) -> Iterator[Run | None]:
+    """Open a run whose children are all runs opened meanwhile; None, and a warning, without a store."""
+    with ExitStack() as stack:
+        opened = None
+        try:
+            opened = stack.enter_context(run(uri, experiment, name, root, resume=resume))
+        except TrackingError as error:
+            sys.stderr.write(f"warning: {error} Going on without a log.\n")
+        stack.enter_context(children(opened))
+        yield opened
+
+
+def logged(uri: str | None, run_id: str, root: Path) -> Run | None:
+    """Return a run that ended, to log more to it; None where the store does not have it."""
+    try:
+        with connected(uri, root) as client:
+            info = client.get_run(run_id).info
+    except TrackingError:
+        return None
+    return Run(client, info.experiment_id, run_id, info.run_name)
 
 
 @contextmanager
@@ -128,16 +216,20 @@ class Run:
         self._client.log_batch(self.id, metrics=[Metric(k, float(v), now, 0) for k, v in flat.items()])
 
     @_store_may_fail()
-    def numbers(self, values: Mapping[str, float]) -> None:
+    def numbers(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log single figures, such as seconds."""
         for key, value in values.items():
-            self._client.log_metric(self.id, key, value)
+            self._client.log_metric(self.id, key, value, step=step)
 
     @_store_may_fail()
     def tags(self, values: Mapping[str, str]) -> None:
         """Tag the run."""
         for key, value in values.items():
             self._client.set_tag(self.id, key, value)
+
+    def adopt(self, child: Run) -> None:
+        """Make another run a child of this one."""
+        child.tags({"mlflow.parentRunId": self.id})
 
     @_store_may_fail()
     def data(self, table: pa.Table, *, source: str, name: str, digest: str) -> None:
@@ -161,6 +253,11 @@ class Run:
     def files(self, folder: Path, path: str | None = None) -> None:
         """Log a folder of artifacts."""
         self._client.log_artifacts(self.id, str(folder), path)
+
+    @_store_may_fail()
+    def file(self, path: Path) -> None:
+        """Log one file."""
+        self._client.log_artifact(self.id, str(path))
 
     @_store_may_fail()
     def model(self, folder: Path) -> str:
@@ -227,6 +324,8 @@ def _source(root: Path) -> dict[str, str]:
         tags["mlflow.source.git.commit"] = subprocess.run(
             git, capture_output=True, text=True, check=True, timeout=10
         ).stdout.strip()
+    if parent := os.environ.get(PARENT):
+        tags["mlflow.parentRunId"] = parent
     return tags | _dvc_hashes(root / "dvc.lock")
 
 
