@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pipeline.schema import ConfigError, PipelineError
 
@@ -74,8 +74,16 @@ def apart(config: DictConfig, **names: str) -> None:
             config[key] = str(Path(HydraConfig.get().runtime.output_dir) / name)
 
 
-def composed(name: str, overrides: Sequence[str] = ()) -> DictConfig:
+def composed(name: str, overrides: Sequence[str] = (), **parts: Any) -> DictConfig:
     """Return another stage's configuration, with overrides as on its command line.
+
+    Parameters
+    ----------
+    name : str
+        File under `conf/`, without its extension.
+    overrides : sequence of str
+    **parts : object
+        Replace top-level keys: what the calling stage was configured with.
 
     Raises
     ------
@@ -90,7 +98,10 @@ def composed(name: str, overrides: Sequence[str] = ()) -> DictConfig:
     running = GlobalHydra.instance().is_initialized()  # within a stage
     try:
         with nullcontext() if running else initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-            return compose(name, overrides=list(overrides))
+            config = compose(name, overrides=list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         said = " ".join(str(error).split()).partition(" Config search path")[0]
         raise ConfigError(said) from None
+    with open_dict(config):
+        config.update(parts)
+    return config

@@ -51,12 +51,21 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: str | Path) -> Iterator[None]:
-    """Wait until no other process holds the lock file at `path`, and hold it."""
+def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file at `path`, which one process at a time can.
+
+    Raises
+    ------
+    InputError
+        With `wait=False`, where another process holds it.
+    """
     import fcntl
 
     with Path(path).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{path}: another process is at this; wait for it, or end it") from None
         yield
 
 

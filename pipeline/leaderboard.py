@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import CONF, ROOT, composed, stage
 from pipeline.schema import ConfigError, InputError, PipelineError, nearest
@@ -56,7 +55,7 @@ def leaderboard(config: DictConfig) -> list[Entry]:
         For an unknown classifier, or data that none could be trained on.
     """
     from pipeline.evaluation.standings import ranked
-    from pipeline.tracking import family
+    from pipeline.families import family, log_may_fail
     from pipeline.train import labelled_sentences
 
     names, output = chosen(config.models), Path(config.output)
@@ -75,7 +74,8 @@ def leaderboard(config: DictConfig) -> list[Entry]:
             entries.append(entry(name, config, external, parent))
             write_tables(output, entries, config)
         if parent:
-            try_to_log(lambda: log(parent, config))
+            with log_may_fail():
+                log(parent, config)
     unfinished.unlink(missing_ok=True)
     return ranked(entries)  # type: ignore[return-value]
 
@@ -105,6 +105,7 @@ def labelled_rows(config: DictConfig) -> list[dict[str, Any]]:
 
 def entry(name: str, config: DictConfig, external: list[dict[str, Any]], parent: Run | None) -> Entry:
     """Return what there is to say of one classifier, from what is kept or measured now."""
+    from pipeline.families import log_may_fail
     from pipeline.kept import content_key, kept
     from pipeline.speed import speed
 
@@ -126,18 +127,16 @@ def entry(name: str, config: DictConfig, external: list[dict[str, Any]], parent:
             lambda: score(folder / "bundle", external, config),
         )
     if parent:
-        try_to_log(lambda: log_child(result, parent, config))
+        with log_may_fail():
+            log_child(result, parent, config)
     return {"model": name, **result}
 
 
 def training(config: DictConfig, name: str, folder: Path) -> DictConfig:
     """Return the configuration that trains one classifier into a folder."""
-    made = composed("train", [f"model={name}"])
-    with open_dict(made):
-        for key in SHARED:
-            made[key] = config[key]
-        made.split.score_folds = config.score_folds.get(name, config.split.score_folds)
-    made.output, made.report = str(folder / "bundle"), str(folder / "report")
+    own = {"output": str(folder / "bundle"), "report": str(folder / "report")}
+    made = composed("train", [f"model={name}"], **{key: config[key] for key in SHARED}, **own)
+    made.split = {**config.split, "score_folds": config.score_folds.get(name, config.split.score_folds)}
     return made
 
 
@@ -147,7 +146,7 @@ def train_in_a_process(config: DictConfig) -> Entry:
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    container = OmegaConf.to_container(config, resolve=True)
+    container: Any = OmegaConf.to_container(config, resolve=True)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         try:
             return pool.submit(_train, container).result()
@@ -272,16 +271,6 @@ def log(parent: Run, config: DictConfig) -> None:
             parent.file(path)
 
 
-def try_to_log(write: Callable[[], None]) -> None:
-    """Log; where the store is gone by now, results are kept all the same."""
-    from pipeline.tracking import TrackingError
-
-    try:
-        write()
-    except TrackingError as error:
-        sys.stderr.write(f"warning: {error} The log is incomplete; the table is not.\n")
-
-
 def marked(page: Path) -> tuple[str, str]:
     """Return what is before and after the marked lines of a page.
 
@@ -294,7 +283,9 @@ def marked(page: Path) -> tuple[str, str]:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise InputError(f"write={page}: no lines {BEGIN.strip()} and {END} in it; put them where the table goes")
+        raise InputError(
+            f"write={page}: no lines {BEGIN.strip()} and {END} in it; put them where the table goes"
+        )
     return before, after
 
 

@@ -1,6 +1,6 @@
 """How fast a bundle is: in a process of its own, on one core.
 
-    python -m pipeline.speed BUNDLE < texts.json
+python -m pipeline.speed BUNDLE < texts.json
 """
 
 from __future__ import annotations

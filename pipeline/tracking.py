@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def run(
 ) -> Iterator[Run]:
     """Open a run, ended as finished, failed or killed by how the block ends.
 
-    Within `children` it becomes a child.
+    Within `pipeline.families.children` it becomes a child.
 
     Parameters
     ----------
@@ -118,35 +118,6 @@ def _restarted(client: Any, run_id: str) -> bool:
     except MlflowException:
         return False
     return True
-
-
-@contextmanager
-def children(run: Run | None) -> Iterator[None]:
-    """Make runs that are opened meanwhile, here or in processes started here, children of `run`."""
-    before = os.environ.get(PARENT)
-    if run:
-        os.environ[PARENT] = run.id
-    try:
-        yield
-    finally:
-        os.environ.pop(PARENT, None)
-        if before is not None:
-            os.environ[PARENT] = before
-
-
-@contextmanager
-def family(
-    uri: str | None, experiment: str, name: str, root: Path, *, resume: str | None = None
-) -> Iterator[Run | None]:
-    """Open a run whose children are all runs opened meanwhile; None, and a warning, without a store."""
-    with ExitStack() as stack:
-        opened = None
-        try:
-            opened = stack.enter_context(run(uri, experiment, name, root, resume=resume))
-        except TrackingError as error:
-            sys.stderr.write(f"warning: {error} Going on without a log.\n")
-        stack.enter_context(children(opened))
-        yield opened
 
 
 def logged(uri: str | None, run_id: str, root: Path) -> Run | None:

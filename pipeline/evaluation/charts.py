@@ -37,9 +37,7 @@ def pareto(path: Path, points: Sequence[Mapping[str, Any]], title: str) -> None:
     for point in points:
         colour = COLOURS[0] if point["name"] in best else GREY
         errors = [[point["value"] - point["low"]], [point["high"] - point["value"]]]
-        axes.errorbar(
-            point["rate"], point["value"], errors, fmt="o", color=colour, capsize=2, elinewidth=0.8
-        )
+        axes.errorbar(point["rate"], point["value"], errors, fmt="o", color=colour, capsize=2, elinewidth=0.8)
     for point, (x, y, side) in zip(ordered, _places(ordered), strict=True):
         axes.annotate(
             point["name"],
@@ -64,7 +62,9 @@ def frontier(points: Sequence[Mapping[str, Any]]) -> set[str]:
         p["name"]
         for p in points
         if not any(
-            q["rate"] >= p["rate"] and q["value"] >= p["value"] and (q["rate"], q["value"]) != (p["rate"], p["value"])
+            q["rate"] >= p["rate"]
+            and q["value"] >= p["value"]
+            and (q["rate"], q["value"]) != (p["rate"], p["value"])
             for q in points
         )
     }
@@ -72,7 +72,7 @@ def frontier(points: Sequence[Mapping[str, Any]]) -> set[str]:
 
 def _places(ordered: Sequence[Mapping[str, Any]]) -> list[tuple[float, float, str]]:
     """Return where each name goes, in points from its mark: to the left where the next is close."""
-    places = []
+    places: list[tuple[float, float, str]] = []
     for i, point in enumerate(ordered):
         following = ordered[i + 1] if i + 1 < len(ordered) else None
         crowded = (
@@ -82,3 +82,60 @@ def _places(ordered: Sequence[Mapping[str, Any]]) -> list[tuple[float, float, st
         )
         places.append((-6, 5, "right") if crowded else (6, -5, "left"))
     return places
+
+
+def importance(
+    path: Path,
+    importances: Mapping[str, float],
+    trials: Sequence[tuple[Mapping[str, Any], float]],
+    title: str,
+    most: int = 3,
+) -> None:
+    """Draw each setting's importance, and the score at every value tried of those that matter most.
+
+    Parameters
+    ----------
+    path : path
+        PNG file.
+    importances : mapping of str to float
+        Key of a setting to its share in the variance of the scores, largest first.
+    trials : sequence of pair
+        Settings, and the macro-F1 they gave.
+    title : str
+    most : int
+        How many settings get a panel of their own.
+    """
+    from matplotlib.figure import Figure
+
+    shown = list(importances)[:most]
+    figure = Figure(figsize=(3.6 + 2.6 * len(shown), 3.4), layout="constrained", dpi=110)
+    bars, *panels = figure.subplots(1, 1 + len(shown), width_ratios=[1.3] + [1] * len(shown))
+    names = [last_names(key) for key in importances]
+    bars.barh(names, list(importances.values()), color=COLOURS[0])
+    bars.invert_yaxis()
+    bars.set_xlabel("importance", fontsize=8)
+    bars.tick_params(labelsize=8)
+    best = max(score for _, score in trials)
+    for axes, key in zip(panels, shown, strict=True):
+        values = [settings[key] for settings, _ in trials]
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        x = values if numbers else [str(v) for v in values]
+        colours = [COLOURS[1] if score == best else COLOURS[0] for _, score in trials]
+        axes.scatter(x, [score for _, score in trials], s=14, c=colours)
+        if numbers and min(values) > 0 and max(values) > 30 * min(values):
+            axes.set_xscale("log")
+        axes.set_xlabel(last_names(key), fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.25)
+        if axes is panels[0]:
+            axes.set_ylabel("macro-F1, cross-validation", fontsize=8)
+        else:
+            axes.sharey(panels[0])
+            axes.tick_params(labelleft=False)
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(path, format="png")
+
+
+def last_names(key: str) -> str:
+    """Return the last two names of a dotted key, without places in lists."""
+    return ".".join([part for part in key.split(".") if not part.isdigit()][-2:])

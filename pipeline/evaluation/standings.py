@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.evaluation.tables import aligned
+
 Entry = Mapping[str, Any]
 
 
@@ -39,15 +41,6 @@ def standings(entries: Sequence[Entry]) -> str:
     head += ["training, sentences/s", "scoring, sentences/s", "first label, s", "bundle, MB"]
     parts = [aligned([head, *(_row(entry) for entry in done)]), _by_label(done)]
     return "\n\n".join([*parts, "\n".join(skipped)] if skipped else parts)
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table, head first, its columns padded to equal width."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        f"| {' | '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))} |" for row in rows
-    ]
-    return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])
 
 
 def _row(entry: Entry) -> list[str]:

@@ -15,6 +15,12 @@ DOMAINS = {"text", "labels", "models", "evaluation"}
 ALLOWED = {
     ("evaluation", "models.tokens"),  # near-duplicates are told by the words that the models read
     ("train", "label"),  # prepares its inputs where they are missing or stale
+    ("leaderboard", "train"),  # train many times, and
+    ("leaderboard", "evaluate"),  # score on other news
+    ("sweep", "train"),
+    ("families", "tracking"),  # what has no MLflow of its own
+    ("multirun", "families"),
+    ("speed", "bundle"),  # loads it in a process of its own
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
@@ -69,7 +75,7 @@ def floor(module):
 
 def test_the_known_rooms_are_on_their_floors():
     assert {name for name in MODULES if floor(name) == STAGE} >= {
-        *("ingest", "label", "train", "evaluate", "predict")
+        *("ingest", "label", "train", "evaluate", "predict", "leaderboard", "sweep")
     }
     assert floor("bundle") == floor("tracking") == SERVICE
     assert floor("models.decision") == DOMAIN
@@ -117,7 +123,7 @@ def test_only_tracking_knows_mlflow():
 
 
 def test_only_stages_and_their_frame_know_hydra():
-    allowed = {name for name in MODULES if floor(name) == STAGE} | {"app"}
+    allowed = {name for name in MODULES if floor(name) == STAGE} | {"app", "multirun"}  # Hydra calls it
     assert users("hydra") | users("omegaconf") <= allowed
     assert "app" in users("hydra")
 
@@ -127,8 +133,15 @@ def test_nobody_pickles(package):
     assert users(package) == set()
 
 
+def test_only_search_knows_optuna():
+    assert users("optuna") == {"search"}
+
+
 def test_only_plots_draw():
-    assert {name for name in users("matplotlib") if floor(name) != STAGE} <= {"evaluation.plots"}
+    assert {name for name in users("matplotlib") if floor(name) != STAGE} <= {
+        "evaluation.plots",
+        "evaluation.charts",
+    }
 
 
 def loaded_by(module):
@@ -139,7 +152,7 @@ def loaded_by(module):
     return set(done.stdout.split())
 
 
-HEAVY = {"mlflow", "torch", "datasets", "matplotlib", "trafilatura", "dvc", "transformers"}
+HEAVY = {"mlflow", "torch", "datasets", "matplotlib", "trafilatura", "dvc", "transformers", "optuna"}
 
 
 def test_importing_predict_loads_next_to_nothing():
