@@ -231,9 +231,9 @@ def notes(done: list[Entry], config: DictConfig) -> str:
     external = f" External: {Path(config.evaluation.external).name}." if config.evaluation.external else ""
     return (
         f"Macro-F1 with 95 % intervals, articles resampled; {data['train']:,} sentences to train on, in the "
-        f"same {done[0]['cross_validation']['folds']['all']} folds for all.{external} Training: sentences "
-        "over the processor time of cross-validation and last fit. Scoring: processor time on one core. "
-        "First label: a new Python process until it has labelled one sentence. "
+        f"same {done[0]['cross_validation']['folds']['all']} folds for all.{external} Seconds are processor "
+        "time. Training: cross-validation and the last fit. Scoring: on one core. First label: a new Python "
+        "process until it has labelled one sentence. "
         f"Commit {commit()}, corpus {data['digest'][:12]}, seed {config.seed}."
     )
 

@@ -38,21 +38,15 @@ def pareto(path: Path, points: Sequence[Mapping[str, Any]], title: str) -> None:
         colour = COLOURS[0] if point["name"] in best else GREY
         errors = [[point["value"] - point["low"]], [point["high"] - point["value"]]]
         axes.errorbar(point["rate"], point["value"], errors, fmt="o", color=colour, capsize=2, elinewidth=0.8)
-    for point, (x, y, side) in zip(ordered, _places(ordered), strict=True):
-        axes.annotate(
-            point["name"],
-            (point["rate"], point["value"]),
-            (x, y),
-            textcoords="offset points",
-            fontsize=8,
-            ha=side,
-            va="center",
-        )
     axes.set_xscale("log")
-    axes.margins(x=0.12)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("")
+    axes.margins(x=0.15)
     axes.set(xlabel="sentences scored per second, one core", ylabel="macro-F1, 95 % interval", title=title)
     axes.title.set_fontsize(10)
     axes.grid(alpha=0.25)
+    figure.draw_without_rendering()  # places the axes
+    _name(axes, points)
     figure.savefig(path, format="png")
 
 
@@ -70,18 +64,32 @@ def frontier(points: Sequence[Mapping[str, Any]]) -> set[str]:
     }
 
 
-def _places(ordered: Sequence[Mapping[str, Any]]) -> list[tuple[float, float, str]]:
-    """Return where each name goes, in points from its mark: to the left where the next is close."""
-    places: list[tuple[float, float, str]] = []
-    for i, point in enumerate(ordered):
-        following = ordered[i + 1] if i + 1 < len(ordered) else None
-        crowded = (
-            following is not None
-            and following["rate"] < 6 * point["rate"]
-            and abs(following["value"] - point["value"]) < 0.04
+def _name(axes: Any, points: Sequence[Mapping[str, Any]]) -> None:
+    """Write each point's name beside it, where no other name or mark is."""
+    scale = 72 / axes.figure.dpi
+    at = [axes.transData.transform((p["rate"], p["value"])) * scale for p in points]
+    taken = [(x - 4, x + 4, y - 4, y + 4) for x, y in at]
+    for point, (x, y) in zip(points, at, strict=True):
+        width, boxes = 4.6 * len(point["name"]), []
+        for dx, dy in ((7, 0), (-7, 0), (6, 9), (6, -9), (-6, 9), (-6, -9), (6, 18), (6, -18)):
+            left = x + dx if dx > 0 else x + dx - width
+            boxes.append(((left, left + width, y + dy - 4, y + dy + 4), dx, dy))
+        free = (one for one in boxes if not any(_overlap(one[0], other) for other in taken))
+        box, dx, dy = next(free, boxes[0])
+        taken.append(box)
+        axes.annotate(
+            point["name"],
+            (point["rate"], point["value"]),
+            (dx, dy),
+            textcoords="offset points",
+            fontsize=8,
+            ha="left" if dx > 0 else "right",
+            va="center",
         )
-        places.append((-6, 5, "right") if crowded else (6, -5, "left"))
-    return places
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
 
 
 def importance(
@@ -119,9 +127,11 @@ def importance(
     for axes, key in zip(panels, shown, strict=True):
         values = [settings[key] for settings, _ in trials]
         numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-        x = values if numbers else [str(v) for v in values]
+        x = values if numbers else ["null" if v is None else str(v).lower() for v in values]
         colours = [COLOURS[1] if score == best else COLOURS[0] for _, score in trials]
         axes.scatter(x, [score for _, score in trials], s=14, c=colours)
+        if all(type(v) is int for v in values):
+            axes.xaxis.get_major_locator().set_params(integer=True)
         if numbers and min(values) > 0 and max(values) > 30 * min(values):
             axes.set_xscale("log")
         axes.set_xlabel(last_names(key), fontsize=8)
