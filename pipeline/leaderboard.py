@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # What a training takes from this stage's configuration; the model is its own.
 SHARED = ("labels", "corpus", "split", "decision", "tracking", "seed", "paths", "labelled")
+# What the result of a training depends on, besides code.
+DECIDES = ("model", "labels", "corpus", "split", "decision", "seed")
 BEGIN, END = "<!-- leaderboard -->\n", "<!-- end -->"
 UNFINISHED = "unfinished"
 Entry = dict[str, Any]
@@ -111,9 +113,8 @@ def entry(name: str, config: DictConfig, external: list[dict[str, Any]], parent:
 
     folder = Path(config.output) / "models" / name
     made = training(config, name, folder)
-    corpus = [made.corpus.articles, made.corpus.metadata, made.corpus.annotations]
-    settings = {part: made[part] for part in ("model", "labels", "split", "decision", "seed")}
-    key = content_key(OmegaConf.to_container(OmegaConf.create(settings), resolve=True), corpus)
+    settings: Any = OmegaConf.to_container(made, resolve=True)
+    key = content_key({part: settings[part] for part in DECIDES})
     try:
         result = kept(folder / "trained.json", key, lambda: train_in_a_process(made))
     except PipelineError as error:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # What trials share with the stage, and with each other.
 SHARED = ("labels", "corpus", "split", "tracking", "seed", "paths", "labelled", "output", "report")
 VARIED = ("model", "decision")
+# What the result of a trial depends on, besides its settings and code.
+DECIDES = ("model", "labels", "corpus", "split", "decision", "seed")
 SHOWN = 10
 
 
@@ -75,9 +77,8 @@ def sweep(config: DictConfig) -> dict[str, Any]:
     space = checked(OmegaConf.to_container(config.sweep.space, resolve=True))
     folder, data = Path(config.folder), training_sentences(configured(config, {}))
     folder.mkdir(parents=True, exist_ok=True)
-    common = configured(config, {})
-    settings = {name: common[name] for name in ("model", "decision", "labels", "split", "seed")}
-    key = content_key(OmegaConf.to_container(OmegaConf.create(settings), resolve=True), space, data.digest)
+    common: Any = OmegaConf.to_container(configured(config, {}), resolve=True)
+    key = content_key({part: common[part] for part in DECIDES}, space)
     with locked(folder / "study.lock", wait=False):
         search = Search(folder / "study.db", key[:12], space, config.seed)
         tracking, name = config.tracking, f"sweep {config.sweep.name}"
