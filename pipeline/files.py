@@ -60,6 +60,25 @@ def unwritable(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another output") from error
 
 
+@contextmanager
+def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file at `path`, which one process at a time can.
+
+    Raises
+    ------
+    InputError
+        With `wait=False`, where another process holds it.
+    """
+    import fcntl
+
+    with Path(path).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{path}: another process is at this; wait for it, or end it") from None
+        yield
+
+
 def _replace(temporary: Path, path: Path) -> None:
     """Rename, moving a directory that is in the way aside first: rename replaces only empty ones."""
     if temporary.is_dir() and path.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -56,3 +57,16 @@ def counter(
             progress.update(task, completed=completed, units=units, rate=rate)
 
         yield advance
+
+
+SPENT: dict[str, float] = {}
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Add the processor time of a block, in seconds over all cores, to `SPENT[what]`."""
+    began = time.process_time()
+    try:
+        yield
+    finally:
+        SPENT[what] = SPENT.get(what, 0.0) + time.process_time() - began

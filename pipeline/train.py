@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.app import ROOT, stage
+from pipeline.app import ROOT, apart, stage
 from pipeline.schema import ConfigError, InputError, LabelSet
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Data:
 @stage("train")
 def main(config: DictConfig) -> float:
     """Run the stage; returns what a sweep optimises, the cross-validated macro-F1."""
+    apart(config, output="bundle", report="report")
     return train(config, difference=difference())["cross_validation"]["macro_f1"]["value"]
 
 
@@ -194,6 +195,7 @@ def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -
     from rich.progress import track
 
     from pipeline.models.training import cross_validate
+    from pipeline.progress import timed
 
     def progress(folds: Iterable[int]) -> Iterable[int]:
         return track(folds, description="cross-validation", transient=True)
@@ -201,8 +203,9 @@ def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -
     rows = data.split.train
     texts, y = data.column("text", rows), data.y[rows]
     folds = data.split.dealt
-    crossed = cross_validate(model, decision, texts, y, folds, score_folds=score_folds, track=progress)
-    return model.fit(texts, y), crossed
+    with timed("fit"):
+        crossed = cross_validate(model, decision, texts, y, folds, score_folds=score_folds, track=progress)
+        return model.fit(texts, y), crossed
 
 
 def evaluate_both(

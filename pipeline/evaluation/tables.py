@@ -87,6 +87,13 @@ def _cost(run: Mapping[str, Any]) -> list[str]:
     return ["-" if value is None else f"{value:,.0f}" for value in cost]
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table, head first, its columns padded to equal width."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [f"| {' | '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))} |" for row in rows]
+    return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])
+
+
 def _with_interval(score: Mapping[str, float]) -> str:
     return f"{score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
 

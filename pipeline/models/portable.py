@@ -29,7 +29,9 @@ CLASSES = {
     "Encoder": "pipeline.models.encoder",
     "FineTuned": "pipeline.models.finetuned",
     "LinearHead": "pipeline.models.linear",
+    "NBSVM": "pipeline.models.nbsvm",
     "SkopsPart": "pipeline.models.skops_part",
+    "Stack": "pipeline.models.stack",
     "Static": "pipeline.models.static",
 }
 

@@ -18,6 +18,12 @@ ALLOWED = {
     ("compare", "evaluate"),  # scores classifiers on a labelled file as evaluate does
     ("tracking", "experiments"),  # how runs are named, ended and shown, by the client it is given
     ("tracking", "registry"),  # a logged model becomes a version, by the client it is given
+    ("leaderboard", "train"),  # train many times, and
+    ("leaderboard", "evaluate"),  # score on other news
+    ("sweep", "train"),
+    ("families", "tracking"),  # what has no MLflow of its own
+    ("multirun", "families"),
+    ("speed", "bundle"),  # loads it in a process of its own
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
@@ -72,7 +78,7 @@ def floor(module):
 
 def test_the_known_rooms_are_on_their_floors():
     assert {name for name in MODULES if floor(name) == STAGE} >= {
-        *("ingest", "label", "train", "evaluate", "predict")
+        *("ingest", "label", "train", "evaluate", "predict", "leaderboard", "sweep")
     }
     assert floor("bundle") == floor("tracking") == SERVICE
     assert floor("models.decision") == DOMAIN
@@ -120,7 +126,7 @@ def test_only_tracking_knows_mlflow():
 
 
 def test_only_stages_and_their_frame_know_hydra():
-    allowed = {name for name in MODULES if floor(name) == STAGE} | {"app"}
+    allowed = {name for name in MODULES if floor(name) == STAGE} | {"app", "multirun"}  # Hydra calls it
     assert users("hydra") | users("omegaconf") <= allowed
     assert "app" in users("hydra")
 
@@ -130,8 +136,15 @@ def test_nobody_pickles(package):
     assert users(package) == set()
 
 
+def test_only_search_knows_optuna():
+    assert users("optuna") == {"search"}
+
+
 def test_only_plots_draw():
-    assert {name for name in users("matplotlib") if floor(name) != STAGE} <= {"evaluation.plots"}
+    assert {name for name in users("matplotlib") if floor(name) != STAGE} <= {
+        "evaluation.plots",
+        "evaluation.charts",
+    }
 
 
 def loaded_by(module):
@@ -142,7 +155,7 @@ def loaded_by(module):
     return set(done.stdout.split())
 
 
-HEAVY = {"mlflow", "torch", "datasets", "matplotlib", "trafilatura", "dvc", "transformers"}
+HEAVY = {"mlflow", "torch", "datasets", "matplotlib", "trafilatura", "dvc", "transformers", "optuna"}
 
 
 def test_importing_predict_loads_next_to_nothing():
