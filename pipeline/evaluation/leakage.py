@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ Ints = NDArray[np.int64]
 # What may be before a run fails, with 95 % confidence: the share of test rows that training repeats word
 # for word; what names alone may tell (area under the ROC curve).
 LIMITS = {"boilerplate": 0.02, "names": 0.75}
+COPIES = 10
 MODES = ("error", "warn", "off")
 _GAP = re.compile(r"[\W_]+")
 _DIGIT = re.compile(r"\d")
@@ -50,8 +52,8 @@ def find_leaks(
     -------
     dict
         `near_duplicates`: pairs of rows on two sides, test or folds. `articles`: those on two sides.
-        `boilerplate`: how many of the `test` rows a training row repeats but for case, digits and
-        punctuation. `names`: per label, the area under the ROC curve of a classifier that sees nothing
+        `boilerplate`: how many of the `test` rows ten training rows or more repeat, but for case, digits
+        and punctuation. `names`: per label, the area under the ROC curve of a classifier that sees nothing
         but names, on the test rows that have some, with its 95 % interval. `leaks`: what is above its
         limit, in words.
 
@@ -87,10 +89,10 @@ def check_leakage(found: dict[str, Any], mode: str) -> list[str]:
 
 
 def repeated(texts: Sequence[str], split: Split) -> int:
-    """Return how many test rows are training rows, but for case, digits and punctuation."""
+    """Return how many test rows ten or more training rows are, too, but for case, digits, punctuation."""
     plain = [_GAP.sub(" ", _DIGIT.sub("0", text.lower())).strip() for text in texts]
-    known = {plain[row] for row in split.train.tolist()}
-    return sum(plain[row] in known for row in split.test.tolist())
+    copies = Counter(plain[row] for row in split.train.tolist())
+    return sum(copies[plain[row]] >= COPIES for row in split.test.tolist())
 
 
 def names_only(texts: Sequence[str], y: Labels, split: Split) -> list[dict[str, float] | None]:
@@ -152,7 +154,7 @@ def _in_words(found: dict[str, Any]) -> list[str]:
     if wilson(found["boilerplate"], found["test"])[0] > LIMITS["boilerplate"]:
         share = found["boilerplate"] / found["test"]
         leaks.append(
-            f"{share:.1%} of the test sentences are training sentences too: boilerplate to be cleaned away"
+            f"{share:.1%} of the test sentences are in training ten times or more: boilerplate to clean away"
         )
     for label, one in found["names"].items():
         if one and one["low"] > LIMITS["names"]:

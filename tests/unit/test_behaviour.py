@@ -16,7 +16,7 @@ from pipeline.evaluation.metrics import wilson
 from pipeline.evaluation.perturbations import SIMPLE, found_names, listed
 from pipeline.schema import InputError
 
-FOLDER = Path(__file__).resolve().parents[2] / "conf" / "behaviour"
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "behaviour"
 LABELS = ("accusation", "denial", "policy_action", "economic_claim")
 PATTERNS = (r"accus|blam", r"den[iy]", r"\bban|law", r"\$|percent")
 

@@ -78,7 +78,16 @@ def test_boilerplate_is_found_though_no_near_duplicate():
     found = leaks(texts, y, articles, split)
     assert found["near_duplicates"] == 0
     assert (found["boilerplate"], found["test"]) == (25, 300)
-    assert "8.3% of the test sentences are training sentences" in found["leaks"][0]
+    assert "8.3% of the test sentences are in training ten times" in found["leaks"][0]
+
+
+def test_a_formula_used_a_few_times_is_no_boilerplate():
+    texts, y, articles, split = news()
+    for row in (*range(20), *range(600, 1140, 60)):
+        texts[row] = f"Sales rose {100 + row % 800} percent."
+    assert leaks(texts, y, articles, split)["boilerplate"] == 0
+    texts[1199] = "Sales rose 999 percent."
+    assert leaks(texts, y, articles, split)["boilerplate"] == 20
 
 
 def test_what_is_too_rare_is_not_judged():
