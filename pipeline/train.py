@@ -91,7 +91,7 @@ def train(config: DictConfig) -> dict[str, Any]:
         }
         bundle.card = card(metrics)
         save(bundle, config.output)
-        report(Path(config.report), metrics, data, predicted)
+        report(Path(config.report), metrics, data, predicted, crossed)
         if run:
             try_to_log(run, config, metrics, data, time.perf_counter() - began)
     say(conclusion(config, metrics, run))
@@ -231,7 +231,9 @@ def card(metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def report(folder: Path, metrics: dict[str, Any], data: Data, predicted: dict[str, Any]) -> None:
+def report(
+    folder: Path, metrics: dict[str, Any], data: Data, predicted: dict[str, Any], crossed: CrossValidated
+) -> None:
     """Write metrics, errors and plots of the test articles; the folder is replaced as a whole."""
     import json
 
@@ -261,6 +263,7 @@ def report(folder: Path, metrics: dict[str, Any], data: Data, predicted: dict[st
             title,
         )
         tables(temporary, metrics, data, predicted["probabilities"])
+        out_of_fold(temporary / "out_of_fold.parquet", data, crossed)
 
 
 def tables(folder: Path, metrics: dict[str, Any], data: Data, probabilities: NDArray[np.float64]) -> None:
@@ -276,6 +279,18 @@ def tables(folder: Path, metrics: dict[str, Any], data: Data, probabilities: NDA
     write_rows(folder / "test.parquet", test.to_batches(), test.schema)
     curves = precision_recall_rows(data.y[rows], probabilities, data.labels.names)
     write_rows(folder / "precision_recall.csv", [curves], curves.schema)
+
+
+def out_of_fold(path: Path, data: Data, crossed: CrossValidated) -> None:
+    """Write the training sentences with the probabilities of models that had not seen them."""
+    import pyarrow as pa
+
+    from pipeline.files import write_rows
+
+    table = data.table.take(data.split.train[crossed.rows])
+    columns = [pa.array(column) for column in crossed.probabilities.T]
+    table = table.append_column("scores", pa.StructArray.from_arrays(columns, names=list(data.labels.names)))
+    write_rows(path, table.to_batches(), table.schema)
 
 
 def scores(metrics: dict[str, Any]) -> dict[str, Any]:
