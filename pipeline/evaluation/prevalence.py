@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,8 @@ def prevalence(
     scores: Floats,
     corpus: Floats,
     *,
-    groups: Sequence[object] | NDArray[np.int64] | None = None,
-    corpus_groups: Sequence[object] | NDArray[np.int64] | None = None,
+    groups: Sequence[object] | NDArray[Any] | None = None,
+    corpus_groups: Sequence[object] | NDArray[Any] | None = None,
     level: float = 0.95,
 ) -> Share:
     """Return the share of sentences that carry a label, from a few labelled and many scored ones.
@@ -95,7 +96,7 @@ def tuned_power(y: Floats, scores: Floats, corpus: Floats) -> float:
     variance = float(np.var(np.concatenate([scores, corpus]), ddof=1))
     if variance < 1e-12:
         return 0.0
-    covariance = float(np.cov(y, scores)[0, 1])
+    covariance = float(np.cov(y, scores, ddof=0)[0, 1])
     return float(np.clip(covariance / ((1 + len(y) / len(corpus)) * variance), 0, 1))
 
 
@@ -107,9 +108,7 @@ def wilson(share: float, size: float, quantile: float) -> tuple[float, float]:
     return float(max(center - half, 0.0)), float(min(center + half, 1.0))
 
 
-def _variance_of_mean(
-    values: Floats, groups: Sequence[object] | NDArray[np.int64] | None
-) -> tuple[float, int]:
+def _variance_of_mean(values: Floats, groups: Sequence[object] | NDArray[Any] | None) -> tuple[float, int]:
     """Return the variance of the mean and its degrees of freedom, whole groups being drawn."""
     deviations = values - values.mean()
     if groups is not None:
@@ -119,3 +118,13 @@ def _variance_of_mean(
     if n < 2:
         return float("inf"), 1
     return float(n / (n - 1) * np.sum(deviations**2) / len(values) ** 2), n - 1
+
+
+def distance(scores: Floats, corpus: Floats, groups: Sequence[object] | NDArray[Any] | None = None) -> float:
+    """Return how many standard errors the sample's mean score is from the corpus's.
+
+    A random sample is hardly ever more than four away; one chosen by its scores is.
+    """
+    variance, _ = _variance_of_mean(scores, groups)
+    gap = abs(float(scores.mean() - corpus.mean()))
+    return 0.0 if gap < 1e-12 else gap / max(float(np.sqrt(variance)), 1e-12)

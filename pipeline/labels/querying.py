@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Item = TypeVar("Item")
 
 
 def entropy(probabilities: Floats) -> Floats:
@@ -73,76 +75,75 @@ def pick(scores: Floats, pairs: Ints, count: int, blocked: NDArray[np.bool_]) ->
     ndarray of shape (n_chosen,)
         Best first.
     """
-    return _without_repeats(np.argsort(-scores, kind="stable"), pairs, count, blocked)
-
-
-def spread(
-    scores: Floats,
-    vectors: NDArray[np.float32],
-    pairs: Ints,
-    count: int,
-    blocked: NDArray[np.bool_],
-    *,
-    among: int,
-    seed: int,
-) -> Ints:
-    """Return the best row of each of `count` clusters of the `among * count` highest scores.
-
-    Parameters
-    ----------
-    vectors : ndarray of shape (n_sentences, n_dimensions)
-        What the sentences are about.
-    among : int
-        With 1, the highest scores whatever they are about; the more, the more diverse.
-
-    Notes
-    -----
-    Zhdanov, F. (2019). Diverse mini-batch active learning. arXiv:1901.05954. Sentences weigh in the
-    k-means clustering by their score. Other parameters: see `pick`.
-    """
-    from sklearn.cluster import KMeans
-
-    best = pick(scores, pairs, among * count, blocked)
-    if len(best) <= count:
-        return best
-    clusters = KMeans(count, n_init=1, max_iter=50, random_state=seed)
-    of = clusters.fit_predict(vectors[best], sample_weight=np.maximum(scores[best], 1e-9))
-    _, first = np.unique(of, return_index=True)  # rows are in order of their scores
-    return best[np.sort(first)]
-
-
-def representative(
-    vectors: NDArray[np.float32], pairs: Ints, count: int, blocked: NDArray[np.bool_], *, seed: int
-) -> Ints:
-    """Return the row nearest to the middle of each of `count` clusters, the largest cluster first.
-
-    Clusters by k-means. Nguyen & Smeulders (2004). Active learning using pre-clustering. Parameters:
-    see `spread`.
-    """
-    from sklearn.cluster import MiniBatchKMeans
-
-    free = _without_repeats(np.arange(len(vectors)), pairs, len(vectors), blocked)
-    if len(free) <= count:
-        return free
-    clusters = MiniBatchKMeans(count, n_init=1, batch_size=4096, random_state=seed).fit(vectors[free])
-    of = clusters.labels_
-    away = np.linalg.norm(vectors[free] - clusters.cluster_centers_[of], axis=1)
-    order = np.argsort(away, kind="stable")
-    _, first, size = np.unique(of[order], return_index=True, return_counts=True)
-    return free[order[first[np.argsort(-size, kind="stable")]]]
-
-
-def _without_repeats(order: Ints, pairs: Ints, count: int, blocked: NDArray[np.bool_]) -> Ints:
     neighbours: dict[int, list[int]] = {}
     for one, other in pairs.tolist():
         neighbours.setdefault(one, []).append(other)
         neighbours.setdefault(other, []).append(one)
     taken = blocked.copy()
     chosen: list[int] = []
-    for row in order.tolist():
+    for row in np.argsort(-scores, kind="stable").tolist():
         if len(chosen) == count:
             break
         if not taken[row]:
             chosen.append(row)
             taken[neighbours.get(row, [])] = True
     return np.array(chosen, dtype=np.int64)
+
+
+def spread(candidates: Ints, scores: Floats, vectors: NDArray[np.float32], count: int, *, seed: int) -> Ints:
+    """Return the best candidate of each of `count` clusters.
+
+    Parameters
+    ----------
+    candidates : ndarray of shape (n_candidates,)
+        Rows, best first. As many as `count` stay as they are; the more, the more diverse the choice.
+    scores : ndarray of shape (n_candidates,)
+    vectors : ndarray of shape (n_candidates, n_dimensions)
+        What the candidates are about.
+
+    Notes
+    -----
+    Zhdanov, F. (2019). Diverse mini-batch active learning. arXiv:1901.05954. Sentences weigh in the
+    k-means clustering by their score.
+    """
+    from sklearn.cluster import KMeans
+
+    if len(candidates) <= count:
+        return candidates
+    clusters = KMeans(count, n_init=1, max_iter=50, random_state=seed)
+    of = clusters.fit_predict(vectors, sample_weight=np.maximum(scores, 1e-9))
+    _, first = np.unique(of, return_index=True)
+    return candidates[np.sort(first)]
+
+
+def representative(candidates: Ints, vectors: NDArray[np.float32], count: int, *, seed: int) -> Ints:
+    """Return the candidate nearest to the middle of each of `count` clusters, the largest cluster first.
+
+    Clusters by k-means: Nguyen & Smeulders (2004). Active learning using pre-clustering. Parameters as
+    for `spread`.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+
+    if len(candidates) <= count:
+        return candidates
+    clusters = MiniBatchKMeans(count, n_init=1, batch_size=4096, random_state=seed).fit(vectors)
+    away = np.linalg.norm(vectors - clusters.cluster_centers_[clusters.labels_], axis=1)
+    order = np.argsort(away, kind="stable")
+    _, first, size = np.unique(clusters.labels_[order], return_index=True, return_counts=True)
+    return candidates[order[first[np.argsort(-size, kind="stable")]]]
+
+
+def sample(items: Iterable[Item], size: int, seed: int) -> tuple[list[Item], int]:
+    """Return a simple random sample of a stream, in its order, and how many items there were.
+
+    Vitter, J. (1985). Random sampling with a reservoir: algorithm R.
+    """
+    rng = np.random.default_rng(seed)
+    kept: list[tuple[int, Item]] = []
+    total = 0
+    for total, item in enumerate(items, 1):
+        if len(kept) < size:
+            kept.append((total, item))
+        elif (place := int(rng.integers(total))) < size:
+            kept[place] = (total, item)
+    return [item for _, item in sorted(kept, key=lambda one: one[0])], total
