@@ -33,6 +33,9 @@ def learning_curves(path: Path, curves: Mapping[str, Mapping[str, Any]], title: 
         axes.errorbar(one["n"], one["f1"], errors, fmt="o", markersize=4, capsize=2, color=colour)
         axes.axvline(one["n"][-1], color="#999999", linewidth=0.8, linestyle=":")
         axes.set_xscale("log")
+        axes.minorticks_off()
+        ticks = [float(f"{n:.1g}") for n in (one["n"][0], one["n"][-1], fitted["n"][-1])]
+        axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks], fontsize=8)
         axes.set_title(name, fontsize=9)
         what = "sentences" if one["counted"] == "sentences" else f"with {name}"
         axes.set_xlabel(f"training sentences{'' if what == 'sentences' else f' {what}'}", fontsize=8)
@@ -81,7 +84,7 @@ def share_chart(path: Path, shares: Sequence[Mapping[str, Any]], column: str, le
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
         axes.grid(alpha=0.25)
     panels[-1].set_xticks(range(len(values)), values, rotation=90 if len(values) > 8 else 0, fontsize=8)
-    panels[-1].set_xlabel(f"{column}; bars: {level:.0%} intervals")
+    panels[-1].set_xlabel(f"{column}; bars: {level:.0%} intervals, none where too few sentences are labelled")
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, fontsize=8, loc="outside upper right", ncols=3)
     figure.savefig(path, format="png")

@@ -34,7 +34,7 @@ class PowerLaw:
     def needed(self, score: Floats) -> Floats:
         """Return the n at which each curve reaches its `score`; infinite where it never does."""
         gap = np.maximum(self.ceiling - score, 0.0)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(gap > 0, np.exp(np.log(self.scale / gap) / self.exponent), np.inf)
 
 

@@ -87,8 +87,9 @@ def prevalence(
         variance += power**2 * _variance_of_mean(corpus, corpus_groups)[0]
     spread = mean * (1 - mean)
     effective = spread / variance if spread > 0 and variance > 0 else len(y)
-    low, high = wilson(min(max(value, 0.0), 1.0), effective, float(stats.t.ppf((1 + level) / 2, free)))
-    return Share(min(max(value, 0.0), 1.0), low, high, power)
+    value = min(max(value, 0.0), 1.0)
+    low, high = wilson(value, effective, float(stats.t.ppf((1 + level) / 2, free)))
+    return Share(value, min(low, value), max(high, value), power)
 
 
 def tuned_power(y: Floats, scores: Floats, corpus: Floats) -> float:

@@ -56,4 +56,6 @@ def test_representatives_are_the_middles_of_topics_the_largest_first():
         vectors[middle] = vectors[topic == k].mean(axis=0)
     found = representative(np.arange(60), vectors, 3, seed=1).tolist()
     assert [topic[row] for row in found] == [1, 2, 0]
-    assert all(np.linalg.norm(vectors[row] - vectors[topic == topic[row]].mean(axis=0)) < 0.3 for row in found)
+    assert all(
+        np.linalg.norm(vectors[row] - vectors[topic == topic[row]].mean(axis=0)) < 0.3 for row in found
+    )

@@ -45,8 +45,8 @@ def test_planted_mistakes_are_found():
     found = suspect(given, p)
     recall = (found & wrong).sum() / wrong.sum()
     precision = (found & wrong).sum() / found.sum()
-    assert recall > 0.8
-    assert precision > 0.6
+    assert recall > 0.65
+    assert precision > 0.8
     assert suspect(y, p).sum() < 0.02 * y.size
 
 
