@@ -52,7 +52,7 @@ def share_chart(path: Path, shares: Sequence[Mapping[str, Any]], column: str, le
     ----------
     path : path
     shares : sequence of mapping
-        As `pipeline.estimate.estimate` gives them, of one column.
+        As `pipeline.estimate.estimate` gives them, of one column; with `truth` where it is known.
     column : str
     level : float
         Of the intervals.
@@ -79,6 +79,9 @@ def share_chart(path: Path, shares: Sequence[Mapping[str, Any]], column: str, le
             axes.errorbar(at, share, [below, above], fmt="o", markersize=3.5, capsize=2, **style)
         counted = [own[value]["counted"] for value in values]
         axes.plot(counted, "x", color="black", markersize=5, label="counted by the classifier")
+        if "truth" in shares[0]:
+            truth = [own[value]["truth"] for value in values]
+            axes.plot(truth, "_", color="black", markersize=9, label="true share")
         axes.set_title(label, fontsize=9, loc="left")
         axes.set_ylim(0)
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
@@ -86,5 +89,5 @@ def share_chart(path: Path, shares: Sequence[Mapping[str, Any]], column: str, le
     panels[-1].set_xticks(range(len(values)), values, rotation=90 if len(values) > 8 else 0, fontsize=8)
     panels[-1].set_xlabel(f"{column}; bars: {level:.0%} intervals, none where too few sentences are labelled")
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, fontsize=8, loc="outside upper right", ncols=3)
+    figure.legend(handles, names, fontsize=8, loc="outside upper right", ncols=4)
     figure.savefig(path, format="png")
