@@ -108,7 +108,7 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
         }
         bundle.card = card(metrics) | {"reference": training_profile(data, crossed)}
         save(bundle, config.output)
-        report(Path(config.report), metrics, data, predicted, bundle, settings(config))
+        report(Path(config.report), metrics, data, predicted, bundle, settings(config), crossed)
         if run:
             seconds = {"train": time.perf_counter() - began, "score": predicted["seconds"]}
             try_to_log(run, config, metrics, data, seconds)
@@ -330,6 +330,7 @@ def report(
     predicted: dict[str, Any],
     bundle: Bundle,
     configured: str,
+    crossed: CrossValidated,
 ) -> None:
     """Write metrics, errors, plots and page of the test articles; the folder is replaced as a whole."""
     import json
@@ -361,6 +362,7 @@ def report(
         )
         tables(temporary, metrics, data, predicted["probabilities"])
         page(temporary, metrics, data, predicted, bundle, configured)
+        out_of_fold(temporary / "out_of_fold.parquet", data, crossed)
 
 
 def page(
@@ -405,6 +407,18 @@ def tables(folder: Path, metrics: dict[str, Any], data: Data, probabilities: NDA
     write_rows(folder / "test.parquet", test.to_batches(), test.schema)
     curves = precision_recall_rows(data.y[rows], probabilities, data.labels.names)
     write_rows(folder / "precision_recall.csv", [curves], curves.schema)
+
+
+def out_of_fold(path: Path, data: Data, crossed: CrossValidated) -> None:
+    """Write the training sentences with the probabilities of models that had not seen them."""
+    import pyarrow as pa
+
+    from pipeline.files import write_rows
+
+    table = data.table.take(data.split.train[crossed.rows])
+    columns = [pa.array(column) for column in crossed.probabilities.T]
+    table = table.append_column("scores", pa.StructArray.from_arrays(columns, names=list(data.labels.names)))
+    write_rows(path, table.to_batches(), table.schema)
 
 
 def scores(metrics: dict[str, Any]) -> dict[str, Any]:

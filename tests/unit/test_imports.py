@@ -24,6 +24,12 @@ ALLOWED = {
     ("families", "tracking"),  # what has no MLflow of its own
     ("multirun", "families"),
     ("speed", "bundle"),  # loads it in a process of its own
+    ("suggest", "predict"),  # sentences of articles, batches
+    ("suggest", "evaluate"),  # labels of a row
+    ("estimate", "predict"),
+    ("estimate", "evaluate"),
+    ("curve", "train"),  # the same data, split the same way
+    ("curve", "evaluate"),
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
