@@ -42,6 +42,8 @@ def portable(estimator: Any) -> Any:
     if type(estimator).__name__ in CLASSES:
         return estimator
     name = type(estimator).__name__
+    if name == "WithWeak":  # what it was trained on is no part of what scores
+        return portable(estimator.estimator_)
     if name == "Pipeline":
         return Chain([portable(step) for _, step in estimator.steps])
     if name == "FeatureUnion":

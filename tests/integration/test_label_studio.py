@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -70,19 +71,21 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    program, folder = environment(), tmp_path_factory.mktemp("label-studio")
+def label_studio() -> Iterator[Server]:
+    program = environment()
+    memory = Path("/dev/shm")  # its first start writes hundreds of small transactions
+    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["start", "--no-browser", "--data-dir", str(folder), "--internal-host", "127.0.0.1"]
     arguments += ["--port", str(port), "--username", EMAIL, "--password", "only-for-this-test"]
     arguments += ["--user-token", TOKEN, "--enable-legacy-api-token"]
-    quiet = {"LATEST_VERSION_CHECK": "false", "COLLECT_ANALYTICS": "false"}
+    own = {"LATEST_VERSION_CHECK": "false", "COLLECT_ANALYTICS": "false", "HOME": str(folder)}
     with (folder / "log").open("w") as log:
         started = subprocess.Popen(
             [str(program), *arguments],
-            env=os.environ | quiet,
+            env=os.environ | own,
             cwd=folder,
             stdout=log,
             stderr=log,
@@ -102,6 +105,7 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     finally:
         os.killpg(started.pid, signal.SIGTERM)
         started.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def result(labels: list[str], notes: str) -> list[dict[str, Any]]:
