@@ -58,14 +58,20 @@ def unseen(tasks: Iterable[Task], votes: Iterable[Annotation]) -> list[Task]:
     ]
 
 
-def with_votes(tasks: Iterable[Task], votes: Iterable[Annotation]) -> list[Task]:
-    """Return a task for each annotated sentence, with what was said of it and its neighbours."""
+def with_votes(tasks: Iterable[Task], votes: Iterable[Annotation], *, unit: str) -> list[Task]:
+    """Return a task for each annotated sentence, with what was said of it and its neighbours.
+
+    Of articles, those that were annotated, as the annotators saw them; of a table, its rows.
+    """
     from pipeline.text.cleaning import clean
 
     known = {(task.article, task.start, task.end): task for task in tasks}
     found = []
     for place, same in by_sentence(votes).items():
-        task = known.get(place) or Task(*place, same[0].kind, clean(same[0].text))
+        task = known.get(place)
+        if task is None and unit == "sentence":
+            continue
+        task = task or Task(*place, same[0].kind, clean(same[0].text))
         found.append(replace(task, votes=tuple(same)))
     return found
 
@@ -105,10 +111,13 @@ def give_out(config: DictConfig, labels: LabelSet) -> str:
         raise ConfigError(f"unit={config.unit}: must be article or sentence")
     if config.annotated not in ANNOTATED:
         raise ConfigError(f"annotated={config.annotated}: must be one of {', '.join(ANNOTATED)}")
+    if config.sample is not None and config.sample < 1:
+        raise ConfigError(f"sample={config.sample}: must be at least 1, or null for all")
     known = Path(config.annotations).is_file() if config.annotations else False
     votes = list(read_annotations(config.annotations)) if known else []
     tasks = tasks_of(config.input, config.unit)
-    tasks = unseen(tasks, votes) if config.annotated == "skip" else with_votes(tasks, votes)
+    again = config.annotated == "only"
+    tasks = with_votes(tasks, votes, unit=config.unit) if again else unseen(tasks, votes)
     tasks = _drawn(tasks, config.sample, config.seed)
     if not tasks:
         raise InputError(f"{config.input}: no sentences to give out with annotated={config.annotated}")
@@ -178,8 +187,6 @@ def _from_row(article: Article, where: str) -> Task:
 def _drawn(tasks: list[Task], sample: int | None, seed: int) -> list[Task]:
     if sample is None or sample >= len(tasks):
         return tasks
-    if sample < 1:
-        raise ConfigError(f"sample={sample}: must be at least 1, or null for all")
     import random
 
     return [tasks[i] for i in sorted(random.Random(seed).sample(range(len(tasks)), sample))]
