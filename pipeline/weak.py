@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pipeline.labels.votes import Voter
     from pipeline.models.functions import LabellingFunction
 
-_BATCH = 8192
 COUNTED = ("function", "label", "for", "against", "coverage", "overlap", "conflict")
 JUDGED = ("judged", "accuracy", "low", "high", "prevalence")
 COLUMNS = (*COUNTED, *JUDGED)
@@ -48,11 +47,7 @@ def vote(
             raise ConfigError(f"functions: {voter.function!r}: unknown label {voter.label!r}{hint}")
         if voters.count(voter) > 1:
             raise ConfigError(f"functions: two called {voter.function!r} for {voter.label!r}; rename one")
-    votes = np.zeros((len(texts), len(voters)), np.int8)
-    for begin in range(0, len(texts), _BATCH):
-        batch = texts[begin : begin + _BATCH]
-        votes[begin : begin + _BATCH] = np.hstack([function.votes(batch) for function in functions])
-    return votes, voters
+    return np.hstack([function.votes(texts) for function in functions]), voters
 
 
 def judge(
