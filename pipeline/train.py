@@ -128,13 +128,13 @@ def labelled_sentences(config: DictConfig) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from pipeline.label import FINGERPRINT, fingerprint, prepare, summary
+    from pipeline.label import FINGERPRINT, current, prepare, summary
 
-    path, corpus = Path(config.labelled), config.corpus
+    path = Path(config.labelled)
     if path.suffix != ".parquet":
         raise ConfigError(f"labelled={path}: extension must be .parquet")
     if path.is_file():
-        wanted = fingerprint([corpus.articles, corpus.metadata, corpus.annotations], label_set_of(config))
+        wanted = current(config)
         with suppress(pa.ArrowInvalid):  # damaged: as good as stale
             if (pq.read_schema(path).metadata or {}).get(FINGERPRINT) == wanted.encode():
                 return pq.read_table(path)

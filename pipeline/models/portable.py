@@ -47,6 +47,8 @@ def portable(estimator: Any) -> Any:
     name = type(estimator).__name__
     if name == "Distilled":
         return estimator.student_
+    if name == "WithWeak":  # what it was trained on is no part of what scores
+        return portable(estimator.estimator_)
     if name == "Pipeline":
         return Chain([portable(step) for _, step in estimator.steps])
     if name == "FeatureUnion":

@@ -150,6 +150,7 @@ def test_only_plots_draw():
     assert {name for name in users("matplotlib") if floor(name) != STAGE} <= {
         "evaluation.plots",
         "evaluation.charts",
+        "evaluation.curve_charts",
     }
 
 
