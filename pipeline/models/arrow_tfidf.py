@@ -26,6 +26,8 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
         Shortest and longest n-gram of words.
     min_df, max_df : int or float, default=1 and 1.0
         Bounds on document frequency: a count, or a share of the documents.
+    max_features : int, optional
+        Keep no more than so many n-grams, those in the most documents; of equal ones all or none.
     sublinear_tf : bool, default=False
         Replace a count by 1 + log(count).
     lowercase : bool, default=True
@@ -47,6 +49,7 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
         ngram_range: tuple[int, int] = (1, 1),
         min_df: int | float = 1,
         max_df: int | float = 1.0,
+        max_features: int | None = None,
         sublinear_tf: bool = False,
         lowercase: bool = True,
         mask_digits: bool = False,
@@ -54,6 +57,7 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
         self.ngram_range = ngram_range
         self.min_df = min_df
         self.max_df = max_df
+        self.max_features = max_features
         self.sublinear_tf = sublinear_tf
         self.lowercase = lowercase
         self.mask_digits = mask_digits
@@ -69,6 +73,7 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
             (self.ngram_range[0], self.ngram_range[1]),
             self.min_df,
             self.max_df,
+            self.max_features,
         )
         self.vocabulary_ = encoded.dictionary.filter(pa.array(used))
         # Columns in alphabetical order, as scikit-learn has them.

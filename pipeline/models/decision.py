@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 from sklearn.base import BaseEstimator
 
 from pipeline.schema import ConfigError, Task
@@ -32,7 +32,7 @@ class Decision(BaseEstimator):
     Attributes
     ----------
     slope_, intercept_ : ndarray of shape (n_labels,)
-        Platt's sigmoid of each label.
+        Platt's sigmoid of each label; for "multiclass" those of one softmax, its slopes all the same.
     thresholds_ : ndarray of shape (n_labels,)
         A label is given where its probability is at least this.
 
@@ -44,6 +44,7 @@ class Decision(BaseEstimator):
     ----------
     Platt, J. (1999). Probabilistic outputs for support vector machines.
     Lin, Lin & Weng (2007). A note on Platt's probabilistic outputs: the targets used here.
+    Guo, C. et al. (2017). On calibration of modern neural networks: vector scaling, for "multiclass".
     """
 
     def __init__(
@@ -59,6 +60,10 @@ class Decision(BaseEstimator):
             raise ConfigError(f"decision.beta={self.beta}: must be above 0")
         if self.min_precision is not None and not 0 < self.min_precision <= 1:
             raise ConfigError(f"decision.min_precision={self.min_precision}: must be in (0, 1]")
+        if self.task == "multiclass":
+            self.slope_, self.intercept_ = vector_scaling(scores, y)
+            self.thresholds_ = np.zeros(y.shape[1])
+            return self
         fits = [platt(scores[:, k], y[:, k]) for k in range(y.shape[1])]
         self.slope_ = np.array([slope for slope, _ in fits])
         self.intercept_ = np.array([intercept for _, intercept in fits])
@@ -70,10 +75,8 @@ class Decision(BaseEstimator):
 
     def probabilities(self, scores: Floats) -> Floats:
         """Return calibrated probabilities of the same shape; rows sum to 1 for "multiclass"."""
-        probabilities = expit(scores * self.slope_ + self.intercept_)
-        if self.task == "multiclass":
-            probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
-        return probabilities
+        scaled = scores * self.slope_ + self.intercept_
+        return softmax(scaled, axis=1) if self.task == "multiclass" else expit(scaled)
 
     def labels(self, probabilities: Floats) -> Labels:
         """Return 0/1 labels of the same shape."""
@@ -145,3 +148,27 @@ def platt(scores: Floats, y: Labels) -> tuple[float, float]:
     start = np.array([1.0, logit(np.mean(target))])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]).x
     return float(found[0] / scale), float(found[1] - found[0] * center / scale)
+
+
+def vector_scaling(scores: Floats, y: Labels) -> tuple[Floats, Floats]:
+    """Return slopes and intercepts, of shape (n_labels,), of the softmax that best maps scores to classes.
+
+    One slope for all classes; intercepts are drawn to 0, the more the fewer the texts.
+    """
+    n, k = scores.shape
+    scale = max(float(np.std(scores)), 1e-12)
+    z, true = scores / scale, y.argmax(axis=1)
+    rows = np.arange(n)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        slope, bias = parameters[0], parameters[1:]
+        value = slope * z + bias
+        error = softmax(value, axis=1)
+        nll = -np.log(np.maximum(error[rows, true], 1e-300)).mean() + (bias @ bias) / (2 * n)
+        error[rows, true] -= 1
+        return float(nll), np.concatenate([[(error * z).mean(axis=0).sum()], error.mean(axis=0) + bias / n])
+
+    bounds = [(0, 100), *[(None, None)] * k]
+    start = np.concatenate([[1.0], np.zeros(k)])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return np.full(k, found[0] / scale), found[1:]

@@ -20,6 +20,7 @@ Arrays = dict[str, NDArray[Any]]
 # Name in a bundle: module. Nothing else is ever imported for a bundle.
 CLASSES = {
     "ArrowTfidf": "pipeline.models.arrow_tfidf",
+    "CharTfidf": "pipeline.models.chars",
     "Chain": "pipeline.models.linear",
     "Concatenation": "pipeline.models.linear",
     "CueRules": "pipeline.models.cues",
@@ -42,6 +43,8 @@ def portable(estimator: Any) -> Any:
     if type(estimator).__name__ in CLASSES:
         return estimator
     name = type(estimator).__name__
+    if name == "Adaptive":
+        return estimator.model_
     if name == "Pipeline":
         return Chain([portable(step) for _, step in estimator.steps])
     if name == "FeatureUnion":
