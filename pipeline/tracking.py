@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from pipeline.schema import PipelineError
 METRICS = ("macro_f1", "micro_f1", "subset_accuracy")
 LONGEST_PARAMETER = 6000
 PARAMETERS_A_BATCH = 100
+METRICS_A_BATCH = 1000
 
 
 class TrackingError(PipelineError):
@@ -123,9 +125,12 @@ class Run:
             flat |= {f"{prefix}/{name}": score["value"]}
             flat |= {f"{prefix}/{name}_{bound}": score[bound] for bound in ("low", "high")}
         for label, scores in block["per_label"].items():
-            flat |= {f"{prefix}/{label}/{key}": v for key, v in scores.items() if v is not None}
+            name = metric_name(label)
+            flat |= {f"{prefix}/{name}/{key}": v for key, v in scores.items() if v is not None}
         now = int(time.time() * 1000)
-        self._client.log_batch(self.id, metrics=[Metric(k, float(v), now, 0) for k, v in flat.items()])
+        items = [Metric(k, float(v), now, 0) for k, v in flat.items()]
+        for begin in range(0, len(items), METRICS_A_BATCH):
+            self._client.log_batch(self.id, metrics=items[begin : begin + METRICS_A_BATCH])
 
     @_store_may_fail()
     def numbers(self, values: Mapping[str, float]) -> None:
@@ -203,6 +208,11 @@ def default_uri(root: Path) -> str:
 def home(root: Path) -> Path:
     """Return the checkout that keeps the store: DVC deletes the copies it runs queued experiments in."""
     return Path(*root.parts[: root.parts.index(".dvc")]) if ".dvc" in root.parts else root
+
+
+def metric_name(label: str) -> str:
+    """Return a label as part of a metric's name, where MLflow allows letters, digits and " _-."."""
+    return re.sub(r"[^\w .-]", "_", label).strip() or "_"
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

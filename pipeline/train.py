@@ -104,9 +104,7 @@ def corpus_of(config: DictConfig) -> Data:
     from pipeline.corpora.problems import left_out_rows
     from pipeline.corpora.table import read_corpus
 
-    settings, labels = (
-        OmegaConf.to_container(part, resolve=True) for part in (config.corpus, config.labels)
-    )
+    settings, labels = (OmegaConf.to_container(part, resolve=True) for part in (config.corpus, config.labels))
     corpus = read_corpus(settings, labels, config.split.folds)  # type: ignore[arg-type]
     data = split(corpus.table, corpus.labels, config)
     for warning in [*corpus.warnings, *left_out_rows(data.table, data.split.left_out, corpus.places)]:

@@ -17,7 +17,7 @@ from pipeline.schema import InputError, LabelSet
 
 SHOWN = 5
 ALIKE = 0.85  # of two names' letters, from where one may be a slip for the other
-GIVES_AWAY, ELSEWHERE, ENOUGH = 0.95, 0.005, 10
+GIVES_AWAY, ELSEWHERE, ENOUGH = 0.995, 0.0005, 20  # a topic's own word is not that regular
 
 Places = Mapping[str, str]
 
@@ -52,8 +52,8 @@ def check(
     _one_class(support, labels, train.num_rows, places["train"])
     if binary and len(labels.names) != 2:
         raise InputError(
-            f"{places['train'].rpartition(':')[0]}: task=binary needs two classes, found {len(labels.names)}: "
-            f"{_some(labels.names)}; task=multiclass takes more"
+            f"{places['train'].rpartition(':')[0]}: task=binary needs two classes, found "
+            f"{len(labels.names)}: {_some(labels.names)}; task=multiclass takes more"
         )
     warnings += _unseen(usable, support, labels, places)
     warnings += _rare(support, labels, folds)
@@ -136,7 +136,12 @@ def _unseen(table: pa.Table, support: Counter[str], labels: LabelSet, places: Pl
                 numbers[name].append((part, number))
     known = [name for name in labels.names if support[name]]
     return [
-        _said("test", [n for _, n in found], f"labelled {name!r}, which no training row is{_like(name, known)}", places)
+        _said(
+            "test",
+            [n for _, n in found],
+            f"labelled {name!r}, which no training row is{_like(name, known)}",
+            places,
+        )
         for name, found in numbers.items()
     ]
 
@@ -185,7 +190,9 @@ def _alike(one: str, other: str) -> bool:
 
 
 def _like(name: str, known: Sequence[str]) -> str:
-    close = next((other for other in known if other.casefold() == name.casefold() or _alike(name, other)), None)
+    close = next(
+        (other for other in known if other.casefold() == name.casefold() or _alike(name, other)), None
+    )
     return f"; did you mean {close!r}?" if close else ""
 
 
@@ -214,7 +221,9 @@ def _contradictions(table: pa.Table, places: Places) -> list[str]:
 
 def _shared_groups(table: pa.Table) -> list[str]:
     is_test = pc.equal(table["split"], "test")
-    inside, outside = (set(pc.unique(table["article"].filter(m)).to_pylist()) for m in (pc.invert(is_test), is_test))
+    inside, outside = (
+        set(pc.unique(table["article"].filter(m)).to_pylist()) for m in (pc.invert(is_test), is_test)
+    )
     both = sorted(inside & outside)
     if not both:
         return []

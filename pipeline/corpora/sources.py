@@ -74,10 +74,8 @@ def open_path(path: str | Path, wanted: Sequence[str], optional: Sequence[str] =
     parts = [_open_file(file, wanted, optional) for file in files]
 
     def rows() -> Iterator[Place]:
-        number = 0
-        for part in parts:
-            for number, (_, row) in enumerate(part.rows, number + 1):  # noqa: B007 - goes on counting
-                yield number, row
+        every = (row for part in parts for _, row in part.rows)
+        yield from enumerate(every, 1)
 
     return Source(str(path), "row", rows(), parts[0].class_names)
 
@@ -124,7 +122,9 @@ def dataset_splits(name: str, config: str | None) -> dict[str, Any]:
             found = datasets.load_dataset(name, config)
     except Exception as error:  # its own, pyarrow's, those of the hub's client, of the file system
         reason = str(error).strip().split("\n")[0][:200]
-        raise InputError(f"{name}: cannot be loaded as a data set ({reason}); is it a folder or an id?") from None
+        raise InputError(
+            f"{name}: cannot be loaded as a data set ({reason}); is it a folder or an id?"
+        ) from None
     return dict(found) if isinstance(found, datasets.DatasetDict) else {"train": found}
 
 

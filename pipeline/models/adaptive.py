@@ -159,7 +159,9 @@ def choose(usual: Choice, texts: Sequence[str], y: Labels, seed: int) -> Choice:
     tried = [usual, *(replace(usual, strength=one) for one in STRENGTHS)]
     if len(usual.kinds) > 1:
         tried += [replace(usual, kinds=(WORDS,), strength=1.0)]
-        tried += [replace(usual, kinds=tuple(k for k in usual.kinds if k != left)) for left in usual.kinds[1:]]
+        tried += [
+            replace(usual, kinds=tuple(k for k in usual.kinds if k != left)) for left in usual.kinds[1:]
+        ]
     right = {choice: np.zeros(len(rows)) for choice in tried}
     for fold in range(CHOICE_FOLDS):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
