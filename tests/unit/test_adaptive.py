@@ -122,6 +122,7 @@ def test_what_is_useless_is_left_out(monkeypatch):
 
     part = Choice.part
     monkeypatch.setattr(Choice, "part", lambda self, kind: Noise() if kind == VECTORS else part(self, kind))
+    monkeypatch.setattr(adaptive, "CHOICE_FOLDS", 2)
     assert VECTORS not in choose(affordable(texts, y), texts, y, 0).kinds
 
 
