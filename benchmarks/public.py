@@ -211,10 +211,10 @@ def main() -> None:
             key = [new.get(k) for k in ("set", "method", "shots", "seed")]
             kept = [p for p in kept if [p.get(k) for k in ("set", "method", "shots", "seed")] != key] + [new]
             write_json(given.results, kept)
+            score = new["micro_f1"]
             print(
-                f"{new['set']}, {new['method']}, {new['train']} texts: "
-                f"micro-F1 {new['micro_f1']['value']:.3f} [{new['micro_f1']['low']:.3f}, {new['micro_f1']['high']:.3f}], "
-                f"{new['train_seconds']:.0f} s",
+                f"{new['set']}, {new['method']}, {new['train']} texts: micro-F1 {score['value']:.3f} "
+                f"[{score['low']:.3f}, {score['high']:.3f}], {new['train_seconds']:.0f} s",
                 flush=True,
             )
     except PipelineError as error:

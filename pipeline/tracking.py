@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,8 @@ class Run:
             score = block[name]
             flat |= {f"{prefix}/{name}": score["value"]}
             flat |= {f"{prefix}/{name}_{bound}": score[bound] for bound in ("low", "high")}
-        for label, scores in block["per_label"].items():
-            name = metric_name(label)
+        names = metric_names(list(block["per_label"]))
+        for name, scores in zip(names, block["per_label"].values(), strict=True):
             flat |= {f"{prefix}/{name}/{key}": v for key, v in scores.items() if v is not None}
         now = int(time.time() * 1000)
         items = [Metric(k, float(v), now, 0) for k, v in flat.items()]
@@ -210,9 +210,15 @@ def home(root: Path) -> Path:
     return Path(*root.parts[: root.parts.index(".dvc")]) if ".dvc" in root.parts else root
 
 
-def metric_name(label: str) -> str:
-    """Return a label as part of a metric's name, where MLflow allows letters, digits and " _-."."""
-    return re.sub(r"[^\w .-]", "_", label).strip() or "_"
+def metric_names(labels: Sequence[str]) -> list[str]:
+    """Return labels as parts of metrics' names, all different: MLflow allows letters, digits and " _-."."""
+    names: list[str] = []
+    for label in labels:
+        name = re.sub(r"[^\w .-]", "_", label)
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

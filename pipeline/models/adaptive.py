@@ -22,10 +22,11 @@ from pipeline.models.tokens import as_texts
 Labels = NDArray[np.int8]
 Floats = NDArray[np.float64]
 
-WORDS, CHARS, VECTORS = "words and pairs", "character n-grams", "word vectors"
+WORDS, CHARS, VECTORS = "words, pairs and triples", "character n-grams", "word vectors"
 # What memory and minutes allow.
-WEIGHTS = 40_000_000  # of all labels together: 160 MB
-MOST_FEATURES, FEWEST_FEATURES = 300_000, 20_000  # of one kind
+WEIGHTS = 15_000_000  # of one kind, of all labels together: 60 MB
+MOST_FEATURES, FEWEST_FEATURES = 300_000, 10_000  # of one kind
+ANCHORS, ANCHOR_LABELS = 2000, 30  # n-grams of anchors: so many, up to so many labels
 CHARACTERS = 12_000_000  # in all texts, up to where their n-grams are used
 VECTOR_TEXTS = 50_000  # texts up to which word vectors are used
 # What a choice is made on.
@@ -48,6 +49,8 @@ class Choice:
         Features of one kind.
     min_df : int
         Fewest texts a word or pair occurs in.
+    anchors : int
+        See `pipeline.models.static.Static`.
     vectors : float
         Weight of the word vectors: the fewer the texts, the more it matters what is known of words.
     """
@@ -56,6 +59,7 @@ class Choice:
     strength: float = 0.3
     most: int = MOST_FEATURES
     min_df: int = 1
+    anchors: int = ANCHORS
     vectors: float = 1.0
 
     def __str__(self) -> str:
@@ -63,21 +67,20 @@ class Choice:
 
     def weight(self, kind: str) -> float:
         """Return what the features of one kind are multiplied by."""
-        return {WORDS: 1.0, CHARS: 1.4, VECTORS: self.vectors}[kind]
+        return {WORDS: 1.4, CHARS: 1.0, VECTORS: self.vectors}[kind]
 
     def part(self, kind: str) -> Any:
         """Return the unfitted transformer of one kind."""
         if kind == WORDS:
-            return ArrowTfidf(
-                ngram_range=(1, 2), min_df=self.min_df, max_features=self.most, sublinear_tf=True
-            )
+            own: dict[str, Any] = {"min_df": self.min_df, "max_features": self.most}
+            return ArrowTfidf(ngram_range=(1, 3), sublinear_tf=True, mark_ends=True, **own)
         if kind == CHARS:
-            return CharTfidf(min_df=max(self.min_df, 2), max_features=self.most)
-        return Static(anchors=0)
+            return CharTfidf(min_df=max(self.min_df, 2), max_features=self.most, lowercase=False)
+        return Static(anchors=self.anchors)
 
 
 class Adaptive(BaseEstimator):
-    """Words, pairs, character n-grams and word vectors in linear SVMs, as many of them as help and fit.
+    """Words and phrases, character n-grams and word vectors in linear SVMs, as many as help and fit.
 
     Which kinds of features are affordable follows from the number of texts, characters and labels.
     Leaving kinds out and other regularisation are tried by cross-validation on a sample of the
@@ -137,8 +140,13 @@ def affordable(texts: Sequence[str], y: Labels) -> Choice:
     if len(texts) <= VECTOR_TEXTS:
         kinds.append(VECTORS)
     most = int(np.clip(WEIGHTS // y.shape[1], FEWEST_FEATURES, MOST_FEATURES))
-    few = len(texts) <= FEW
-    return Choice(tuple(kinds), most=most, min_df=1 if len(texts) < 3000 else 2, vectors=2.0 if few else 1.0)
+    return Choice(
+        tuple(kinds),
+        most=most,
+        min_df=1 if len(texts) < 3000 else 2,
+        anchors=ANCHORS if y.shape[1] <= ANCHOR_LABELS else 0,
+        vectors=2.0 if len(texts) <= FEW else 1.0,
+    )
 
 
 def choose(usual: Choice, texts: Sequence[str], y: Labels, seed: int) -> Choice:

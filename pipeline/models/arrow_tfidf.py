@@ -16,6 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from pipeline.models.ngrams import NgramIndex, Tokens
 from pipeline.models.tokens import as_texts, words
 
+BEGINNING, END = "_begins_", "_ends_"
+
 
 class ArrowTfidf(TransformerMixin, BaseEstimator):
     """Turn texts into a TF-IDF matrix, equal to `sklearn.feature_extraction.text.TfidfVectorizer`.
@@ -33,6 +35,8 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
     lowercase : bool, default=True
     mask_digits : bool, default=False
         Read every digit as 0: "$24.5 billion" and "$31.2 billion" then share their n-grams.
+    mark_ends : bool, default=False
+        Put a word of its own before and after each text: n-grams then tell how texts begin and end.
 
     Attributes
     ----------
@@ -53,6 +57,7 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
         sublinear_tf: bool = False,
         lowercase: bool = True,
         mask_digits: bool = False,
+        mark_ends: bool = False,
     ) -> None:
         self.ngram_range = ngram_range
         self.min_df = min_df
@@ -61,10 +66,11 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
         self.sublinear_tf = sublinear_tf
         self.lowercase = lowercase
         self.mask_digits = mask_digits
+        self.mark_ends = mark_ends
 
     def fit(self, X: Sequence[str], y: object = None) -> Self:  # noqa: N803
         """Learn vocabulary and inverse document frequencies from texts."""
-        tokens, counts = words(as_texts(X), lowercase=self.lowercase, mask_digits=self.mask_digits)
+        tokens, counts = self._words(X)
         encoded = tokens.dictionary_encode()
         numbered = Tokens(encoded.indices.to_numpy().astype(np.int64), counts)
         self.index_, df, used = NgramIndex.select(
@@ -87,7 +93,7 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
     def transform(self, X: Sequence[str]) -> sparse.csr_matrix:  # noqa: N803
         """Return the matrix of shape (n_texts, n_features), rows of unit length."""
         check_is_fitted(self)
-        tokens, counts = words(as_texts(X), lowercase=self.lowercase, mask_digits=self.mask_digits)
+        tokens, counts = self._words(X)
         ids = pc.index_in(tokens, self.vocabulary_).fill_null(-1).to_numpy().astype(np.int64)
         return self.index_.tfidf(Tokens(ids, counts), self.idf_, sublinear=self.sublinear_tf)
 
@@ -103,6 +109,12 @@ class ArrowTfidf(TransformerMixin, BaseEstimator):
                 shorter = shorter[prefix] + " " + single[token] if len(keys) else shorter[:0]
             names[columns[columns >= 0]] = shorter[columns >= 0]
         return names
+
+    def _words(self, X: Sequence[str]) -> tuple[pa.Array, NDArray[np.int64]]:  # noqa: N803
+        texts = as_texts(X)
+        if self.mark_ends:
+            texts = [f"{BEGINNING} {text} {END}" for text in texts]
+        return words(texts, lowercase=self.lowercase, mask_digits=self.mask_digits)
 
     def state(self) -> dict[str, Any]:
         """Return what `from_state` needs: parameters and arrays."""

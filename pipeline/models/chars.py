@@ -36,6 +36,7 @@ class CharTfidf(TransformerMixin, BaseEstimator):
         Fewest texts an n-gram occurs in.
     max_features : int, optional
         Keep the n-grams in the most texts.
+    lowercase : bool, default=True
 
     Attributes
     ----------
@@ -50,10 +51,12 @@ class CharTfidf(TransformerMixin, BaseEstimator):
         ngram_range: tuple[int, int] = (2, 5),
         min_df: int = 2,
         max_features: int | None = None,
+        lowercase: bool = True,
     ) -> None:
         self.ngram_range = ngram_range
         self.min_df = min_df
         self.max_features = max_features
+        self.lowercase = lowercase
 
     def fit(self, X: Sequence[str], y: object = None) -> Self:  # noqa: N803
         """Choose the n-grams and learn their inverse document frequencies."""
@@ -109,6 +112,8 @@ class CharTfidf(TransformerMixin, BaseEstimator):
 
     def _chunks(self, texts: Sequence[str]) -> Iterator[tuple[Ints, Hashes]]:
         """Yield the text and the hash of every n-gram, some texts at a time."""
+        if self.lowercase:
+            texts = [text.lower() for text in texts]
         begin, size = 0, 0
         for end, text in enumerate(texts, 1):
             size += len(text)
@@ -119,7 +124,7 @@ class CharTfidf(TransformerMixin, BaseEstimator):
 
 def _ngrams(texts: Sequence[str], first: int, shortest: int, longest: int) -> tuple[Ints, Hashes]:
     """Return the text, numbered from `first`, and the hash of every n-gram within a word."""
-    padded = [f" {' '.join(text.lower().split())} " for text in texts]
+    padded = [f" {' '.join(text.split())} " for text in texts]
     codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32)
     rows = np.repeat(np.arange(first, first + len(texts)), [len(text) for text in padded])
     letters = codes.astype(np.uint64) + np.uint64(1)

@@ -73,6 +73,14 @@ def test_state_round_trip():
     assert again.transform([]).shape == (0, len(fitted.keys_))
 
 
+def test_case_is_kept_where_it_is_to_count():
+    kept = CharTfidf(min_df=1, lowercase=False).fit(["The IT", "the it"])
+    other = theirs(["The IT", "the it"], ngram_range=(2, 5), lowercase=False)
+    assert (
+        len(kept.keys_) == len(other.vocabulary_) > len(CharTfidf(min_df=1).fit(["The IT", "the it"]).keys_)
+    )
+
+
 def test_nothing_to_learn_from():
     with pytest.raises(ValueError, match="no terms remain"):
         CharTfidf().fit(["", " "])
