@@ -20,14 +20,13 @@ from pipeline.labels.agreement import agreement
 from pipeline.labels.annotations import Annotation, by_sentence, check, read_annotations
 from pipeline.labels.coders import coders, disputed
 from pipeline.labels.labelset import label_set
-from pipeline.schema import SENTENCES, Article, InputError, LabelSet
+from pipeline.schema import FINGERPRINT, SENTENCES, Article, InputError, LabelSet
 from pipeline.text.cleaning import clean
 from pipeline.text.decoding import open_text
 from pipeline.text.readers import read_articles
 from pipeline.text.sentences import split_article
 
 METADATA = ("topic", "register", "region", "date", "source", "writer", "split")
-FINGERPRINT = b"pipeline.inputs"
 
 
 def label(

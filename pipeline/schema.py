@@ -11,6 +11,8 @@ import pyarrow as pa
 Task = Literal["multilabel", "multiclass"]
 Kind = Literal["headline", "body"]
 
+FINGERPRINT = b"pipeline.inputs"  # key in a table's metadata: a digest of what it was made from
+
 SENTENCES = pa.schema(
     [
         ("article", pa.string()),

@@ -23,6 +23,7 @@ LONGEST_PARAMETER = 6000
 PARAMETERS_A_BATCH = 100
 # Names the run that runs opened in this process and those it starts are children of.
 PARENT = "PIPELINE_PARENT_RUN"
+METRICS_A_BATCH = 1000
 
 
 class TrackingError(PipelineError):
@@ -188,10 +189,13 @@ class Run:
             score = block[name]
             flat |= {f"{prefix}/{name}": score["value"]}
             flat |= {f"{prefix}/{name}_{bound}": score[bound] for bound in ("low", "high")}
-        for label, scores in block["per_label"].items():
-            flat |= {f"{prefix}/{label}/{key}": v for key, v in scores.items() if v is not None}
+        names = metric_names(list(block["per_label"]))
+        for name, scores in zip(names, block["per_label"].values(), strict=True):
+            flat |= {f"{prefix}/{name}/{key}": v for key, v in scores.items() if v is not None}
         now = int(time.time() * 1000)
-        self._client.log_batch(self.id, metrics=[Metric(k, float(v), now, 0) for k, v in flat.items()])
+        items = [Metric(k, float(v), now, 0) for k, v in flat.items()]
+        for begin in range(0, len(items), METRICS_A_BATCH):
+            self._client.log_batch(self.id, metrics=items[begin : begin + METRICS_A_BATCH])
 
     @_store_may_fail()
     def numbers(self, values: Mapping[str, float], step: int = 0) -> None:
@@ -312,6 +316,17 @@ def default_uri(root: Path) -> str:
 def home(root: Path) -> Path:
     """Return the checkout that keeps the store: DVC deletes the copies it runs queued experiments in."""
     return Path(*root.parts[: root.parts.index(".dvc")]) if ".dvc" in root.parts else root
+
+
+def metric_names(labels: Sequence[str]) -> list[str]:
+    """Return labels as parts of metrics' names, all different: MLflow allows letters, digits and " _-."."""
+    names: list[str] = []
+    for label in labels:
+        name = re.sub(r"[^\w .-]", "_", label)
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -86,20 +86,19 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
     from pipeline.models.portable import portable
 
     began = time.perf_counter()
-    labels = label_set_of(config)
-    data = split(labelled_sentences(config), labels, config)
+    data = corpus_of(config)
     leakage = leaks(data, config)
     model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
-    decision = instantiate(config.decision, task=labels.task)
+    decision = instantiate(config.decision, task=data.labels.task)
     with ExitStack() as stack:
         run = open_run(stack, config, difference)
         fitted, crossed = fit(model, decision, data, config.split.get("score_folds"))
-        bundle = Bundle(portable(fitted), crossed.decision, labels)
+        bundle = Bundle(portable(fitted), crossed.decision, data.labels)
         blocks, predicted = evaluate_both(bundle, crossed, data, config.seed)
         metrics = {
             "run_id": run.id if run else "",
             "model": config.model.name,
-            "labels": list(labels.names),
+            "labels": list(data.labels.names),
             "seed": config.seed,
             "data": describe(data),
             **blocks,
@@ -114,6 +113,22 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
             try_to_log(run, config, metrics, data, seconds)
     say(conclusion(config, metrics, run))
     return metrics
+
+
+def corpus_of(config: DictConfig) -> Data:
+    """Return the configured corpus, split: the project's annotated articles, or tables of one's own."""
+    if config.corpus.get("kind", "articles") == "articles":
+        return split(labelled_sentences(config), label_set_of(config), config)
+    from pipeline.corpora.problems import left_out_rows
+    from pipeline.corpora.table import read_corpus
+
+    settings, labels = (OmegaConf.to_container(part, resolve=True) for part in (config.corpus, config.labels))
+    corpus = read_corpus(settings, labels, config.split.folds)  # type: ignore[arg-type]
+    data = split(corpus.table, corpus.labels, config)
+    for warning in [*corpus.warnings, *left_out_rows(data.table, data.split.left_out, corpus.places)]:
+        sys.stderr.write(f"warning: {warning}\n")
+    say(f"task: {corpus.labels.task}, {len(corpus.labels.names)} labels")
+    return data
 
 
 def label_set_of(config: DictConfig) -> LabelSet:
@@ -204,6 +219,9 @@ def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -
     texts, y = data.column("text", rows), data.y[rows]
     folds = data.split.dealt
     with timed("fit"):
+        if hasattr(model, "settled"):
+            model = model.settled(texts, y)
+            say(f"chosen within the training part: {model.choice}")
         crossed = cross_validate(model, decision, texts, y, folds, score_folds=score_folds, track=progress)
         return model.fit(texts, y), crossed
 

@@ -13,7 +13,9 @@ from scipy import sparse
 
 from pipeline.models.base import Transformer, check_fitted
 from pipeline.models.ngrams import NgramIndex, Tokens
-from pipeline.models.tokens import Words, as_texts, digits_as_zero
+from pipeline.models.tokens import Texts, Words, as_texts, digits_as_zero
+
+BEGINNING, END = "_begins_", "_ends_"
 
 
 class ArrowTfidf(Transformer):
@@ -25,11 +27,15 @@ class ArrowTfidf(Transformer):
         Shortest and longest n-gram of words.
     min_df, max_df : int or float, default=1 and 1.0
         Bounds on document frequency: a count, or a share of the documents.
+    max_features : int, optional
+        Keep no more than so many n-grams, those in the most documents; of equal ones all or none.
     sublinear_tf : bool, default=False
         Replace a count by 1 + log(count).
     lowercase : bool, default=True
     mask_digits : bool, default=False
         Read every digit as 0: "$24.5 billion" and "$31.2 billion" then share their n-grams.
+    mark_ends : bool, default=False
+        Put a word of its own before and after each text: n-grams then tell how texts begin and end.
 
     Attributes
     ----------
@@ -46,16 +52,20 @@ class ArrowTfidf(Transformer):
         ngram_range: tuple[int, int] = (1, 1),
         min_df: int | float = 1,
         max_df: int | float = 1.0,
+        max_features: int | None = None,
         sublinear_tf: bool = False,
         lowercase: bool = True,
         mask_digits: bool = False,
+        mark_ends: bool = False,
     ) -> None:
         self.ngram_range = ngram_range
         self.min_df = min_df
         self.max_df = max_df
+        self.max_features = max_features
         self.sublinear_tf = sublinear_tf
         self.lowercase = lowercase
         self.mask_digits = mask_digits
+        self.mark_ends = mark_ends
 
     def fit(self, X: Sequence[str], y: object = None) -> Self:  # noqa: N803
         """Learn vocabulary and inverse document frequencies from texts."""
@@ -67,6 +77,7 @@ class ArrowTfidf(Transformer):
             (self.ngram_range[0], self.ngram_range[1]),
             self.min_df,
             self.max_df,
+            self.max_features,
         )
         self.vocabulary_ = encoded.dictionary.filter(pa.array(used))
         # Columns in alphabetical order, as scikit-learn has them.
@@ -126,6 +137,8 @@ class ArrowTfidf(Transformer):
 
     def _words(self, texts: Sequence[str]) -> Words:
         batch = as_texts(texts)
+        if self.mark_ends:
+            batch = Texts(f"{BEGINNING} {text} {END}" for text in batch)
         return (batch.lower_words if self.lowercase else batch.words).longer
 
     def _read(self, words: Words) -> pa.StringArray:

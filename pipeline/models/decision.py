@@ -38,7 +38,7 @@ class Decision(Estimator):
     Attributes
     ----------
     slope_, intercept_ : ndarray of shape (n_labels,)
-        Platt's sigmoid of each label.
+        Platt's sigmoid of each label; for "multiclass" those of one softmax, its slopes all the same.
     thresholds_ : ndarray of shape (n_labels,)
         A label is given where its probability is at least this.
     least_, most_ : ndarray of shape (n_labels,)
@@ -57,6 +57,7 @@ class Decision(Estimator):
     probabilities: what `prevalence` does to them.
     Vovk, Gammerman & Shafer (2005). Algorithmic learning in a random world: conformal prediction by
     label, for `error_rate`.
+    Guo, C. et al. (2017). On calibration of modern neural networks: vector scaling, for "multiclass".
     """
 
     def __init__(
@@ -82,6 +83,11 @@ class Decision(Estimator):
             raise ConfigError(f"decision.min_precision={self.min_precision}: must be in (0, 1]")
         if self.error_rate is not None and not 0 < self.error_rate < 1:
             raise ConfigError(f"decision.error_rate={self.error_rate}: must be between 0 and 1")
+        if self.task == "multiclass":
+            self.slope_, self.intercept_ = vector_scaling(scores, y)
+            self.thresholds_ = np.zeros(y.shape[1])
+            self.least_, self.most_ = np.zeros(y.shape[1]), np.ones(y.shape[1])
+            return self
         fits = [platt(scores[:, k], y[:, k]) for k in range(y.shape[1])]
         self.slope_ = np.array([slope for slope, _ in fits])
         self.intercept_ = np.array([intercept for _, intercept in fits])
@@ -99,10 +105,11 @@ class Decision(Estimator):
 
     def probabilities(self, scores: Floats) -> Floats:
         """Return calibrated probabilities of the same shape; rows sum to 1 for "multiclass"."""
-        probabilities = np.exp(-np.logaddexp(0, -(scores * self.slope_ + self.intercept_)))
+        scaled = scores * self.slope_ + self.intercept_
         if self.task == "multiclass":
-            probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
-        return probabilities
+            odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+            return odds / odds.sum(axis=1, keepdims=True)
+        return np.exp(-np.logaddexp(0, -scaled))
 
     def labels(self, probabilities: Floats) -> Labels:
         """Return 0/1 labels of the same shape."""
@@ -242,3 +249,30 @@ def platt(scores: Floats, y: Labels) -> tuple[float, float]:
     start = np.array([1.0, logit(np.mean(target))])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]).x
     return float(found[0] / scale), float(found[1] - found[0] * center / scale)
+
+
+def vector_scaling(scores: Floats, y: Labels) -> tuple[Floats, Floats]:
+    """Return slopes and intercepts, of shape (n_labels,), of the softmax that best maps scores to classes.
+
+    One slope for all classes; intercepts are drawn to 0, the more the fewer the texts.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import softmax
+
+    n, k = scores.shape
+    scale = max(float(np.std(scores)), 1e-12)
+    z, true = scores / scale, y.argmax(axis=1)
+    rows = np.arange(n)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        slope, bias = parameters[0], parameters[1:]
+        value = slope * z + bias
+        error = softmax(value, axis=1)
+        nll = -np.log(np.maximum(error[rows, true], 1e-300)).mean() + (bias @ bias) / (2 * n)
+        error[rows, true] -= 1
+        return float(nll), np.concatenate([[(error * z).mean(axis=0).sum()], error.mean(axis=0) + bias / n])
+
+    bounds = [(0, 100), *[(None, None)] * k]
+    start = np.concatenate([[1.0], np.zeros(k)])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return np.full(k, found[0] / scale), found[1:]

@@ -65,6 +65,7 @@ class NgramIndex:
         ngram_range: tuple[int, int],
         min_df: int | float = 1,
         max_df: int | float = 1.0,
+        max_features: int | None = None,
     ) -> tuple[Self, Ints, NDArray[np.bool_]]:
         """Select the n-grams within bounds on their document frequency.
 
@@ -77,6 +78,8 @@ class NgramIndex:
             Shortest and longest n-gram.
         min_df, max_df : int or float
             A count, or a share of the texts.
+        max_features : int, optional
+            Keep no more than so many, those in the most texts; of equal ones all or none.
 
         Returns
         -------
@@ -98,6 +101,8 @@ class NgramIndex:
         n_texts = len(tokens.counts)
         levels = _all_ngrams(tokens.ids, tokens.rows, size, longest)
         low, high = (b * n_texts if isinstance(b, float) else b for b in (min_df, max_df))
+        if max_features is not None:
+            low = max(low, _lowest_df([v.df for n, v in enumerate(levels, 1) if n >= shortest], max_features))
         chosen = [(v.df >= low) & (v.df <= high) & (n >= shortest) for n, v in enumerate(levels, 1)]
         if not any(keep.any() for keep in chosen):
             raise ValueError("no terms remain: the texts are empty, or min_df and max_df leave nothing")
@@ -181,6 +186,15 @@ def _all_ngrams(ids: Ints, rows: Ints, size: int, longest: int) -> list[_Level]:
         levels.append(_Level(full[at] * size + ids[at + n], rows[at]))
         prefix = levels[-1].position
     return levels
+
+
+def _lowest_df(frequencies: list[Ints], most: int) -> int:
+    """Return the least document frequency that no more than `most` n-grams reach."""
+    df = np.concatenate(frequencies)
+    if len(df) <= most:
+        return 1
+    floor = int(np.partition(df, len(df) - most)[len(df) - most])
+    return floor if int((df >= floor).sum()) <= most else floor + 1
 
 
 def _spread(values: Ints, at: Ints, size: int) -> Ints:

@@ -21,6 +21,7 @@ Arrays = dict[str, NDArray[Any]]
 CLASSES = {
     "ArrowTfidf": "pipeline.models.arrow_tfidf",
     "Blend": "pipeline.models.blend",
+    "CharTfidf": "pipeline.models.chars",
     "Chain": "pipeline.models.linear",
     "Concatenation": "pipeline.models.linear",
     "CueRules": "pipeline.models.cues",
@@ -49,6 +50,8 @@ def portable(estimator: Any) -> Any:
         return estimator.student_
     if name == "WithWeak":  # what it was trained on is no part of what scores
         return portable(estimator.estimator_)
+    if name == "Adaptive":
+        return estimator.model_
     if name == "Pipeline":
         return Chain([portable(step) for _, step in estimator.steps])
     if name == "FeatureUnion":

@@ -123,7 +123,7 @@ def read_text(path: Path) -> str:
 def _undecodable(path: Path, encoding: str) -> str:
     """Find the first bad byte again: a text stream counts from its last chunk only."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    done = 0
+    done, lines = 0, 1
     with open_bytes(path) as raw:
         while True:
             pending = len(decoder.getstate()[0])
@@ -134,7 +134,10 @@ def _undecodable(path: Path, encoding: str) -> str:
                 at = done - pending + error.start
                 byte = error.object[error.start]
                 name = "UTF-8" if encoding.startswith("utf-8") else "UTF-16"
-                return f"{path}: not {name} at byte {at} (0x{byte:02x}); save it as UTF-8"
+                line = lines + (error.object.count(b"\n", pending, error.start) if name == "UTF-8" else 0)
+                where = f"byte {at}, line {line}" if name == "UTF-8" else f"byte {at}"
+                return f"{path}: not {name} at {where} (0x{byte:02x}); save it as UTF-8"
             if not chunk:
                 return f"{path}: not UTF-8; save it as UTF-8"
             done += len(chunk)
+            lines += chunk.count(b"\n")

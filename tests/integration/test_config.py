@@ -26,6 +26,7 @@ CHOICES = [
     for name in composable()
     for group in groups_of(name)
     for choice in sorted((CONF / group).glob("*.yaml"))
+    if not (name == "label" and choice.stem in ("table", "hub"))  # tables need no joining
 ]
 
 
@@ -84,7 +85,10 @@ def test_every_decision_can_be_made_and_fitted(compose, choice):
 def test_every_label_set_is_one(compose, choice):
     from pipeline.labels.labelset import label_set
 
-    found = label_set(OmegaConf.to_container(compose("train", [f"labels={choice}"]).labels, resolve=True))
+    config = compose("train", [f"labels={choice}"]).labels
+    if choice == "found":
+        config.names = ["a", "b"]  # told from the data
+    found = label_set(OmegaConf.to_container(config, resolve=True))
     assert len(found.names) > 1
     assert set(found.definitions) in (set(), set(found.names))
 
