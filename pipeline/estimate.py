@@ -164,8 +164,8 @@ def score(
     """Score a corpus, keeping no text; fill in what the sample's rows lack and return how many it has."""
     import numpy as np
 
-    from pipeline.predict import batches
     from pipeline.progress import counter
+    from pipeline.scoring import batches
 
     wanted: dict[str, list[int]] = defaultdict(list)
     for n, row in enumerate(sample):
@@ -322,7 +322,7 @@ def _warn(about: Mapping[str, Any], labelled: int, least: int) -> None:
 
 
 def _read(source: Path, unit: str) -> Iterator[Row]:
-    from pipeline.predict import sentences_of
+    from pipeline.scoring import sentences_of
     from pipeline.text.readers import read_articles, read_rows
 
     if unit == "sentence":

@@ -248,7 +248,7 @@ def _check_committee(config: DictConfig, bundles: Sequence[Bundle]) -> None:
 def _read(source: Path, unit: str) -> Iterator[Row]:
     """Yield sentences; those of articles with their neighbours, which a coder may need to see."""
     from pipeline.files import encodable
-    from pipeline.predict import sentences_of
+    from pipeline.scoring import sentences_of
     from pipeline.text.readers import read_articles, read_rows
 
     if unit == "sentence":
@@ -292,8 +292,8 @@ def _key(text: str) -> str:
 def _probabilities(bundle: Bundle, texts: Sequence[str], size: int = 4096) -> NDArray[np.float64]:
     import numpy as np
 
-    from pipeline.predict import batches
     from pipeline.progress import counter
+    from pipeline.scoring import batches
 
     found = []
     with counter("sentences scored") as advance:

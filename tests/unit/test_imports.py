@@ -24,9 +24,7 @@ ALLOWED = {
     ("families", "tracking"),  # what has no MLflow of its own
     ("multirun", "families"),
     ("speed", "bundle"),  # loads it in a process of its own
-    ("suggest", "predict"),  # sentences of articles, batches
     ("suggest", "evaluate"),  # labels of a row
-    ("estimate", "predict"),
     ("estimate", "evaluate"),
     ("curve", "train"),  # the same data, split the same way
     ("curve", "evaluate"),
