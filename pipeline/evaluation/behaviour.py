@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.behaviour_tests import BehaviourTest, Case
+from pipeline.evaluation.metrics import wilson
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
@@ -18,7 +19,6 @@ Score = Callable[[Sequence[str]], tuple[Floats, Labels]]
 MARGIN = 0.1
 EXAMPLES = 3
 HELD_OUT = 200
-Z = 1.959963984540054
 
 
 def run_tests(
@@ -80,20 +80,6 @@ def run_tests(
     rate["held_out"] = _flip_rate([one["held_out"] for one in named if "held_out" in one])
     skipped = [test.name for test in tests if test not in known]
     return {"name_swap_flip_rate": rate, "tests": results, "skipped": skipped}
-
-
-def wilson(successes: float, n: float) -> tuple[float, float]:
-    """Return the 95 % interval of a share of n.
-
-    Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference.
-    """
-    if not n:
-        return 0.0, 1.0
-    share = successes / n
-    center = share + Z**2 / (2 * n)
-    width = Z * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    low, high = (center - width) / (1 + Z**2 / n), (center + width) / (1 + Z**2 / n)
-    return float(max(low, 0) if successes else 0.0), float(min(high, 1) if successes < n else 1.0)
 
 
 class _Judge:

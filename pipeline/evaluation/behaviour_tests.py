@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -170,14 +171,10 @@ def _filled(where: str, template: str, slots: Mapping[str, Any]) -> list[str]:
         if not isinstance(slots.get(name), list):
             raise InputError(f"{where}: no slot {name!r} in the file{nearest(name, list(slots))}")
     rng = Random(template)
-    result = []
-    for _ in range(VARIANTS + 1):
-        used: list[str] = []
-
-        def fill(match: re.Match[str], used: list[str] = used) -> str:
-            used.append(rng.choice([word for word in slots[match.group(1)] if word not in used]))
-            return used[-1]
-
-        text = _SLOT.sub(fill, template)
-        result.append(text[0].upper() + text[1:])
-    return list(dict.fromkeys(result))
+    # Shuffled once and dealt in turn: a word comes back only when all others had theirs.
+    words = {
+        name: cycle(rng.sample(slots[name], len(slots[name])))
+        for name in dict.fromkeys(_SLOT.findall(template))
+    }
+    filled = [_SLOT.sub(lambda match: next(words[match.group(1)]), template) for _ in range(VARIANTS + 1)]
+    return [text[0].upper() + text[1:] for text in filled]

@@ -102,7 +102,7 @@ def slice_differences(a: Predictions, b: Predictions, seed: int = 0) -> list[dic
     columns = {n: a.table[n].to_pylist() for n in COLUMNS if n in a.table.column_names}
     articles = np.array(a.articles)
     rows = []
-    for facet, values in facets(texts, columns, a.y).items():
+    for facet, values in facets(texts, columns, a.y, articles).items():
         for value in sorted(set(values.tolist())):
             inside = values == value
             occurs = a.y[inside].any(axis=0)

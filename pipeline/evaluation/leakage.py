@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,15 +12,17 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import rankdata
 
+from pipeline.evaluation.metrics import wilson
 from pipeline.evaluation.proper_names import NameFinder
 from pipeline.evaluation.splits import TEST, Split, near_duplicates
 from pipeline.schema import ConfigError
 
 Labels = NDArray[np.int8]
 Ints = NDArray[np.int64]
-# What may be before a run fails: rows of two sides that are near-duplicates or of one article; the share
-# of test rows that training repeats word for word; what names alone may tell (area under the ROC curve).
-LIMITS = {"near_duplicates": 0, "articles": 0, "boilerplate": 0.02, "names": 0.75}
+# What may be before a run fails, with 95 % confidence: the share of test rows that training repeats word
+# for word; what names alone may tell (area under the ROC curve).
+LIMITS = {"boilerplate": 0.02, "names": 0.75}
+COPIES = 10
 MODES = ("error", "warn", "off")
 _GAP = re.compile(r"[\W_]+")
 _DIGIT = re.compile(r"\d")
@@ -49,8 +52,8 @@ def find_leaks(
     -------
     dict
         `near_duplicates`: pairs of rows on two sides, test or folds. `articles`: those on two sides.
-        `boilerplate`: the share of test rows that a training row repeats but for case, digits and
-        punctuation. `names`: per label, the area under the ROC curve of a classifier that sees nothing
+        `boilerplate`: how many of the `test` rows ten training rows or more repeat, but for case, digits
+        and punctuation. `names`: per label, the area under the ROC curve of a classifier that sees nothing
         but names, on the test rows that have some, with its 95 % interval. `leaks`: what is above its
         limit, in words.
 
@@ -68,7 +71,8 @@ def find_leaks(
             for folds in (split.folds, *split.again)
         ),
         "articles": sum(_straddling(articles, folds) for folds in (split.folds, *split.again)),
-        "boilerplate": repeated_share(texts, split),
+        "boilerplate": repeated(texts, split),
+        "test": len(split.test),
         "names": dict(zip(labels, names, strict=True)),
     }
     return found | {"leaks": _in_words(found)}
@@ -84,12 +88,11 @@ def check_leakage(found: dict[str, Any], mode: str) -> list[str]:
     return list(leaks)
 
 
-def repeated_share(texts: Sequence[str], split: Split) -> float:
-    """Return the share of test rows that are training rows, but for case, digits and punctuation."""
+def repeated(texts: Sequence[str], split: Split) -> int:
+    """Return how many test rows ten or more training rows are, too, but for case, digits, punctuation."""
     plain = [_GAP.sub(" ", _DIGIT.sub("0", text.lower())).strip() for text in texts]
-    known = {plain[row] for row in split.train.tolist()}
-    test = split.test.tolist()
-    return sum(plain[row] in known for row in test) / max(len(test), 1)
+    copies = Counter(plain[row] for row in split.train.tolist())
+    return sum(copies[plain[row]] >= COPIES for row in split.test.tolist())
 
 
 def names_only(texts: Sequence[str], y: Labels, split: Split) -> list[dict[str, float] | None]:
@@ -148,9 +151,10 @@ def _in_words(found: dict[str, Any]) -> list[str]:
         leaks.append(f"{count} pairs of near-duplicates are on two sides")
     if count := found["articles"]:
         leaks.append(f"{count} articles are on two sides")
-    if (share := found["boilerplate"]) > LIMITS["boilerplate"]:
+    if wilson(found["boilerplate"], found["test"])[0] > LIMITS["boilerplate"]:
+        share = found["boilerplate"] / found["test"]
         leaks.append(
-            f"{share:.1%} of the test sentences are training sentences too: boilerplate to be cleaned away"
+            f"{share:.1%} of the test sentences are in training ten times or more: boilerplate to clean away"
         )
     for label, one in found["names"].items():
         if one and one["low"] > LIMITS["names"]:

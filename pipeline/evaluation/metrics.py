@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
 RESAMPLES = 2000
+Z = 1.959963984540054  # of 95 %
 
 
 def evaluate(
@@ -110,11 +111,13 @@ def resample(counts: NDArray[np.int64], seed: int, times: int = RESAMPLES) -> Fl
     n = len(counts)
     rng = np.random.default_rng(seed)
     totals = np.empty((times, counts.shape[1]))
-    step = max(1, 20_000_000 // max(n, 1))
+    step = max(1, 1_000_000 // max(n, 1))
     for begin in range(0, times, step):
         size = min(step, times - begin)
-        weights = rng.multinomial(n, np.full(n, 1 / n), size=size).astype(np.float64)
-        totals[begin : begin + size] = weights @ counts
+        # Counting drawn numbers takes a quarter of the time that drawing multinomial counts does.
+        drawn = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        totals[begin : begin + size] = weights.astype(np.float64) @ counts
     return totals
 
 
@@ -138,6 +141,20 @@ def interval(value: float, resampled: Floats) -> dict[str, float]:
     """Return value with the 2.5th and 97.5th percentiles of its resamples."""
     low, high = np.percentile(resampled, [2.5, 97.5])
     return {"value": float(value), "low": float(min(low, value)), "high": float(max(high, value))}
+
+
+def wilson(successes: float, n: float) -> tuple[float, float]:
+    """Return the 95 % interval of a share of n.
+
+    Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference.
+    """
+    if not n:
+        return 0.0, 1.0
+    share = successes / n
+    center = share + Z**2 / (2 * n)
+    width = Z * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    low, high = (center - width) / (1 + Z**2 / n), (center + width) / (1 + Z**2 / n)
+    return float(max(low, 0) if successes else 0.0), float(min(high, 1) if successes < n else 1.0)
 
 
 def average_precision(y: Labels, probability: Floats) -> float:

@@ -37,7 +37,7 @@ class NameFinder:
             found = [(_stem(match.group()), match.start()) for match in _WORD.finditer(text)]
             capitals = [(word, at) for word, at in found if word[0].isupper()]
             lower.update(word for word, _ in found if word[0].islower())
-            if len(capitals) <= max(2, 0.5 * len(found)):
+            if len(capitals) <= 0.6 * len(found):
                 inner.update(word for word, at in capitals if not _OPENING.search(text[max(0, at - 4) : at]))
         self.words = frozenset(
             word

@@ -19,8 +19,9 @@ Score = Callable[[Sequence[str]], tuple[Floats, Labels]]
 SCORES = ("macro_f1", "micro_f1", "subset_accuracy")
 COLUMNS = ("kind", "topic", "source")
 OTHERS = "(others)"
-# A value of fewer sentences is not listed; one of fewer sentences or articles than these is marked small.
-LISTED = 20
+# A topic or source of less is not listed: one article's scores have no interval.
+LISTED_SENTENCES, LISTED_ARTICLES = 20, 5
+# What has less is marked small.
 SMALL_SENTENCES, SMALL_ARTICLES = 100, 20
 _QUOTE = re.compile("[\"“”„«»]|(?<!\\w)['‘](?=\\w).*['’](?!\\w)")
 
@@ -64,7 +65,7 @@ def slices(
     """
     articles = np.arange(len(y)) if groups is None else np.asarray(groups, dtype=str)
     result: dict[str, dict[str, Any]] = {}
-    for facet, values in facets(texts, columns, y).items():
+    for facet, values in facets(texts, columns, y, articles).items():
         result[facet] = {
             value: slice_block(y[rows], predicted[rows], labels, articles[rows], seed)
             for value in dict.fromkeys(sorted(set(values.tolist()), key=_order))
@@ -103,10 +104,10 @@ def slice_block(
 
 
 def facets(
-    texts: Sequence[str], columns: Mapping[str, Sequence[Any]], y: Labels
+    texts: Sequence[str], columns: Mapping[str, Sequence[Any]], y: Labels, articles: Any
 ) -> dict[str, NDArray[np.str_]]:
     """Return facet to the value of each sentence; see `slices`."""
-    facets = {name: _listed(columns[name]) for name in COLUMNS if any(columns.get(name) or ())}
+    facets = {name: _listed(columns[name], articles) for name in COLUMNS if any(columns.get(name) or ())}
     lengths = np.array([len(text.split()) for text in texts])
     bands = np.array(["1 to 9", "10 to 19", "20 to 29", "30 or more"])
     facets["words"] = bands[np.searchsorted([10, 20, 30], lengths, side="right")]
@@ -115,9 +116,11 @@ def facets(
     return facets
 
 
-def _listed(values: Sequence[Any]) -> NDArray[np.str_]:
+def _listed(values: Sequence[Any], articles: Any) -> NDArray[np.str_]:
     given = [str(value or "(none)") for value in values]
-    often = {value for value, count in Counter(given).items() if count >= LISTED}
+    sentences = Counter(given)
+    spread = Counter(value for value, _ in set(zip(given, articles.tolist(), strict=True)))
+    often = {v for v in sentences if sentences[v] >= LISTED_SENTENCES and spread[v] >= LISTED_ARTICLES}
     return np.array([value if value in often else OTHERS for value in given])
 
 

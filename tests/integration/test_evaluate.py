@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -74,6 +75,37 @@ def test_the_block_is_what_counting_gives(run, trained, labelled, tmp_path):
     assert (block["sentences"], block["articles"]) == (len(labelled), 24)
     assert found["model"] == "tfidf_logreg"
     assert f"{macro:.3f}" in done.out
+
+
+def test_slices_and_behaviour(run, trained, labelled, tmp_path):
+    source = write(tmp_path / "in.jsonl", [{**row, "source": "s"} for row in labelled])
+    done, found = run(source, "behaviour=true")
+    assert found["slices"]["source"]["s"]["macro_f1"]["value"] == found["external"]["macro_f1"]["value"]
+    assert found["slices"]["words"] and "topic" not in found["slices"]
+    written = found["behaviour"]["tests"]["typos"]
+    assert (written["cases"], written["failures"]) == tuple(
+        trained.metrics["behaviour"]["tests"]["typos"][key] for key in ("cases", "failures")
+    ), "the written sentences are the same in training and here"
+    assert written["held_out"]["cases"] > 50
+    assert "name swaps that change the labels" in done.out
+    assert "behaviour" not in run(source, name="without.json")[1]
+
+
+def test_bad_behaviour_tests_are_one_line(run, labelled, tmp_path):
+    source = write(tmp_path / "in.jsonl", labelled)
+    (tmp_path / "tests.yaml").write_text("tests: [{name: x, effect: same, cases: [a]}]")
+    done, found = run(source, "behaviour=true", f"behaviour_tests={tmp_path}")
+    assert done.refused("tests.yaml", "test 'x'", "{slot}")
+    assert found is None
+
+
+def test_the_documented_tests_run(run, labelled, tmp_path):
+    text = (Path(__file__).resolve().parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    (tmp_path / "own.yaml").write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    source = write(tmp_path / "in.jsonl", labelled)
+    found = run(source, "behaviour=true", f"behaviour_tests={tmp_path}")[1]["behaviour"]
+    assert list(found["tests"]) == ["clubs", "hedged", "clubs_and_no_more", "shouted"]
+    assert found["name_swap_flip_rate"]["swaps"] == 4
 
 
 def test_what_was_evaluated_in_training_is_what_is_served(run, trained, labelled, tmp_path):

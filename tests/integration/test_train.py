@@ -46,7 +46,8 @@ def other(trained, tmp_path):
 def test_metrics_file_has_the_agreed_shape(trained):
     found = json.loads((trained.report / "metrics.json").read_text())
     assert found == trained.metrics
-    assert list(found) == ["run_id", "model", "labels", "seed", "data", *BLOCKS]
+    assert list(found)[:7] == ["run_id", "model", "labels", "seed", "data", *BLOCKS]
+    assert {"leakage", "slices", "behaviour"} <= set(found)
     assert (found["labels"], found["model"], found["seed"]) == (LABELS, "tfidf_logreg", 7)
     for block in BLOCKS:
         for key in ("macro_f1", "micro_f1", "subset_accuracy"):
@@ -341,6 +342,93 @@ def test_statistics_lie_beside(trained):
     assert set(found["agreement"]) <= set(LABELS)
     assert 0 < found["agreement"]["accusation"]["value"] <= 1
     assert found["fingerprint"] == trained.metrics["data"]["digest"]
+
+
+# --- splits, slices, behaviour ------------------------------------------------------------------------
+
+
+def test_the_split_is_checked_and_slices_and_behaviour_are_reported(trained, store):
+    found = trained.metrics
+    assert found["data"]["split"] == {"protocol": "grouped", "repeats": 1}
+    assert found["leakage"]["leaks"] == []
+    assert found["leakage"]["test"] == found["data"]["test"]
+    kinds = found["slices"]["kind"]
+    assert sum(block["sentences"] for block in kinds.values()) == found["data"]["test"]
+    assert all(block["small"] for block in kinds.values())
+    assert found["behaviour"]["skipped"] == []
+    rate = found["behaviour"]["name_swap_flip_rate"]
+    assert 0 <= rate["low"] <= rate["value"] <= rate["high"] <= 1
+    assert rate["swaps"] > 100
+    logged = client(store).get_run(found["run_id"]).data.metrics
+    assert logged["behaviour/name_swap_flip_rate"] == pytest.approx(rate["value"])
+    for name, one in found["behaviour"]["tests"].items():
+        assert logged[f"behaviour/{name}/failure_rate"] == pytest.approx(one["rate"])
+
+
+def test_behaviour_and_leakage_can_be_left_out(trained, train, tmp_path):
+    done = train(trained.corpus, tmp_path, "behaviour=false", "split.leakage=off")
+    assert "behaviour" not in done.metrics
+    assert done.metrics["leakage"] is None
+    assert done.metrics["test"] == trained.metrics["test"]
+
+
+@pytest.mark.parametrize("mode", ["error", "warn"])
+def test_a_leak_stops_the_run_unless_told_otherwise(stage, trained, tmp_path, store, monkeypatch, mode):
+    from pipeline.evaluation import leakage
+
+    monkeypatch.setitem(leakage.LIMITS, "boilerplate", -1.0)
+    usual = [*trained.corpus.overrides(tmp_path), f"tracking.uri={store}", "behaviour=false"]
+    done = stage("train", *usual, f"split.leakage={mode}")
+    if mode == "error":
+        assert done.refused("of the test sentences are in training ten times", "split.leakage=warn")
+        assert not (tmp_path / "bundle").exists()
+    else:
+        assert done.code == 0
+        assert "warning: split: " in done.err and "boilerplate" in done.err
+        assert (tmp_path / "bundle").is_dir()
+
+
+def described(corpus):
+    """Give the articles topics, sources, regions and dates of their own."""
+    with corpus.metadata.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for n, row in enumerate(rows):
+        row |= {"topic": f"topic {n % 5}", "source": f"paper {n % 11}", "region": f"region {n % 12}"}
+        row |= {"date": f"20{n:02}-03-01"}
+    with corpus.metadata.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return corpus
+
+
+DOCUMENTED = [
+    line.split()[3:]
+    for line in (Path(__file__).resolve().parents[2] / "docs" / "evaluation.md").read_text().splitlines()
+    if line.startswith(".venv/bin/python -m pipeline.train")
+]
+
+
+@pytest.mark.parametrize("overrides", DOCUMENTED, ids=" ".join)
+def test_the_documented_commands(other, stage, tmp_path, store, overrides):
+    corpus = described(other)
+    usual = [item for item in corpus.overrides(tmp_path) if not item.startswith("split.")]
+    done = stage("train", *usual, f"tracking.uri={store}", *overrides)
+    assert done.code == 0, done.err
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    about, sizes = metrics["data"]["split"], metrics["cross_validation"]
+    given = dict(item.split("=") for item in overrides)
+    name = given.get("split", "grouped")
+    assert about["protocol"] == {"grouped": "grouped", "repeated": "grouped", "time": "time"}.get(
+        name, "leave_out"
+    )
+    assert len(sizes["repeats"]["macro_f1"]) == about["repeats"] == (3 if name == "repeated" else 1)
+    assert sizes["sentences"] == metrics["data"]["train"]
+    assert sizes["articles"] <= 24
+    if name == "leave_topic_out":
+        assert sizes["folds"]["all"] == (10 if "split.folds" in given else 5)
+    if name == "time":
+        assert about["test_from"] == given.get("split.test_from", about["test_from"]) > "2014"
 
 
 # --- other settings -----------------------------------------------------------------------------------
