@@ -14,7 +14,7 @@ PROCESS = "pipeline.process"
 VIEW = "columns"
 LONGEST_NAME = 80
 # Where results go and whence inputs come makes no other model.
-_NO_DIFFERENCE = {"model", "output", "report", "labelled", "tracking", "paths", "hydra"}
+_NO_DIFFERENCE = {"output", "report", "labelled", "tracking", "paths", "hydra"}
 _CLEAN = re.compile(r"[^\w.:+]+")
 
 
@@ -30,10 +30,12 @@ def short_difference(overrides: Sequence[str], groups: Sequence[str]) -> str:
     """
     parts = []
     for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        if key.split(".")[0].split("/")[0] in _NO_DIFFERENCE and not key.startswith("model."):
+        if override.startswith("model="):  # the name begins with it
             continue
-        value = _CLEAN.sub("_", value.rpartition("/")[2]).strip("_")[:24]
+        key, _, value = override.lstrip("+~").partition("=")
+        if key.split(".")[0] in _NO_DIFFERENCE or "/" in value:
+            continue
+        value = _CLEAN.sub("_", value).strip("_")[:24]
         parts.append(value if key in groups else f"{key.rpartition('.')[2]}:{value}")
     return "-".join(parts)
 

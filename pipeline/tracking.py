@@ -302,9 +302,9 @@ def _location(client: Any, uri: str) -> str:
         return uri
     name, alias, number = match.groups()
     if alias:
-        name = client.get_model_version_by_alias(name, alias).model_id
-    elif number:
-        name = client.get_model_version(name, number).model_id
+        return _location(client, client.get_model_version_by_alias(name, alias).source)
+    if number:
+        return _location(client, client.get_model_version(name, number).source)
     return str(client.get_logged_model(name).artifact_location)
 
 

@@ -114,7 +114,6 @@ class Corpus:
             f"report={out / 'report'}",
             "split.folds=3",
             "model=tfidf_logreg",  # quick, and the same whichever is the default
-            "split.leakage=warn",  # short sentences from few forms repeat each other
         ]
 
     def write_annotations(self, rows: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.behaviour import wilson
+from pipeline.evaluation.metrics import wilson
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
