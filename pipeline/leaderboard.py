@@ -58,18 +58,19 @@ def leaderboard(config: DictConfig) -> list[Entry]:
     """
     from pipeline.evaluation.standings import ranked
     from pipeline.families import family, log_may_fail
+    from pipeline.files import atomic
     from pipeline.train import labelled_sentences
 
     names, output = chosen(config.models), Path(config.output)
     external = labelled_rows(config)
     labelled_sentences(config)
-    output.mkdir(parents=True, exist_ok=True)
     unfinished = output / UNFINISHED
     before = unfinished.read_text().strip() if unfinished.is_file() else None
     tracking, entries = config.tracking, []
     with family(tracking.uri, tracking.experiment, "leaderboard", ROOT, resume=before) as parent:
         if parent:
-            unfinished.write_text(parent.id)
+            with atomic(unfinished) as temporary:
+                temporary.write_text(parent.id)
         for n, name in enumerate(names, 1):
             sys.stdout.write(f"\n{n} of {len(names)}: {name}\n")
             sys.stdout.flush()

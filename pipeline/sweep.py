@@ -69,14 +69,14 @@ def sweep(config: DictConfig) -> dict[str, Any]:
     """
     need("a sweep", "sweep", "optuna")
     from pipeline.families import family
-    from pipeline.files import locked
+    from pipeline.files import locked, write_json
     from pipeline.kept import content_key
     from pipeline.search import Search
     from pipeline.train import train
 
     space = checked(OmegaConf.to_container(config.sweep.space, resolve=True))
     folder, data = Path(config.folder), training_sentences(configured(config, {}))
-    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "space.json", space)
     common: Any = OmegaConf.to_container(configured(config, {}), resolve=True)
     key = content_key({part: common[part] for part in DECIDES}, space)
     with locked(folder / "study.lock", wait=False):
