@@ -1,7 +1,7 @@
 """Does weak supervision help? Gold alone against gold with rule-labelled news, by amount of gold.
 
     python benchmarks/weak_supervision.py NEWS [--external FILE] [--models NAME ...] [--shares 5 25 100]
-        [--ratios 0.3] [--write docs/labelling-functions.md]
+        [--ratios 0.3] [--label-models NAME ...] [--add] [--write docs/labelling-functions.md]
     python benchmarks/weak_supervision.py NEWS --speed
 
 NEWS is unlabelled articles. A share is of the training articles, in hundredths; calibration and
@@ -38,7 +38,7 @@ def composed(name: str, *overrides: str) -> Any:
         return compose(name, list(overrides))
 
 
-def weak_files(news: Path, external: list[str], folder: Path) -> dict[str, Path]:
+def weak_files(news: Path, external: list[str], folder: Path, models: list[str]) -> dict[str, Path]:
     """Label the news by each label model, leaving out what repeats a gold or external sentence."""
     import pyarrow.parquet as pq
     from hydra.utils import instantiate
@@ -53,7 +53,7 @@ def weak_files(news: Path, external: list[str], folder: Path) -> dict[str, Path]
     sentences = without_repeats(sentences_of(news, "article"), known, config.near_duplicate)
     votes, voters = vote(functions, sentences["text"].to_pylist(), labels)
     files = {}
-    for model in ("majority", "generative"):
+    for model in models:
         files[model] = folder / f"{model}.parquet"
         pq.write_table(weak_rows(sentences, votes, voters, labels, label_model=model), files[model])
     return files
@@ -138,15 +138,19 @@ def main() -> None:
     parser.add_argument("--ratios", type=float, nargs="+", default=[0.3])
     parser.add_argument("--results", type=Path, default=ROOT / "reports" / "weak_supervision.json")
     parser.add_argument("--write", type=Path, help="page whose table is to be replaced")
+    parser.add_argument("--label-models", nargs="+", default=["majority", "generative"])
+    parser.add_argument("--add", action="store_true", help="to the rows that --results has")
     parser.add_argument("--speed", action="store_true")
     given = parser.parse_args()
     if given.speed:
         speed(given.news)
         return
     external = list(read_rows(given.external)) if given.external else []
-    found: list[Row] = []
+    known = given.add and given.results.is_file()
+    found: list[Row] = json.loads(given.results.read_text(encoding="utf-8")) if known else []
     with tempfile.TemporaryDirectory() as folder:
-        files = weak_files(given.news, [row["text"] for row in external], Path(folder))
+        texts = [row["text"] for row in external]
+        files = weak_files(given.news, texts, Path(folder), given.label_models)
         for row in points(given, external, files):
             found.append(row)
             write_json(given.results, found)

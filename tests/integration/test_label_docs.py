@@ -130,7 +130,7 @@ def walk(folder: Path, first: Coder, second: Coder, *more: str, sample: int = 0)
         words = [f"sample={sample}" if sample and word.startswith("sample=") else word for word in words]
         begun = time.perf_counter()
         shown = run(folder, [*words, *extra])
-        took[" ".join(words[2:4])] = round(time.perf_counter() - begun, 1)
+        took[f"{len(took) + 1}. {words[2]}"] = round(time.perf_counter() - begun, 1)
         if words[3] == "export=round1.csv":
             fill_in(folder / "round1.csv", second, folder / "round1-ben.csv")
             fill_in(folder / "round1.csv", first)
