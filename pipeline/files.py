@@ -151,7 +151,11 @@ def row_writer(path: str | Path, schema: pa.Schema) -> Iterator[Write]:
         head, encode = encoder(form, schema)
         with temporary.open("wb") as file:
             file.write(packed(head, packing))
-            yield lambda batch: file.write(packed(encode(_rows(batch)), packing)) and None
+
+            def write_packed(batch: Sequence[Row] | pa.RecordBatch) -> None:
+                file.write(packed(encode(_rows(batch)), packing))
+
+            yield write_packed
 
 
 def write_rows(path: str | Path, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:

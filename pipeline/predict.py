@@ -104,7 +104,7 @@ def _stream(bundle: Bundle, folder: Path, config: DictConfig) -> dict[str, int]:
         batch_size=config.batch_size,
         drift=bool(config.drift),
     )
-    total = {"counts": dict.fromkeys(("rows", *bundle.labels.names), 0), "drift": None}
+    total: dict[str, Any] = {"counts": dict.fromkeys(("rows", *bundle.labels.names), 0), "drift": None}
     with _output(config, job, folder) as output, counter("sentences", _size(config), bytes_read) as advance:
         total = output.notes or total
         left = _skipped(chain([first] if first else [], parts), output.done - 1)

@@ -41,7 +41,8 @@ class Partial:
         self._data = self.path.with_name(f".{self.path.name}.partial")
         self._state = self.path.with_name(f".{self.path.name}.state")
         self._key = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
-        self.done, self.notes = 0, None
+        self.done = 0
+        self.notes: Any = None
         with unwritable(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = self._data.open("a+b")

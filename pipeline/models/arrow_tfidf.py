@@ -13,7 +13,7 @@ from scipy import sparse
 
 from pipeline.models.base import Transformer, check_fitted
 from pipeline.models.ngrams import NgramIndex, Tokens
-from pipeline.models.tokens import Texts, Words, as_texts, digits_as_zero
+from pipeline.models.tokens import Texts, Words, as_texts, digits_as_zero, utf8
 
 BEGINNING, END = "_begins_", "_ends_"
 
@@ -96,7 +96,7 @@ class ArrowTfidf(Transformer):
         number = self._numbers.get
         strings = words.strings
         if self.mask_digits:
-            strings = self._read(words).to_numpy(zero_copy_only=False).tolist()
+            strings = self._read(words).to_pylist()
         ids = np.array([number(word, -1) for word in strings], np.int64)
         return self.index_.tfidf(Tokens(ids[words.ids], words.counts), self.idf_, sublinear=self.sublinear_tf)
 
@@ -127,7 +127,7 @@ class ArrowTfidf(Transformer):
         self = cls(**state["parameters"])
         joined = arrays.pop("vocabulary").tobytes().decode()
         self.idf_ = arrays.pop("idf")
-        self.vocabulary_ = pa.array(joined.split("\n") if joined else [], pa.string())
+        self.vocabulary_ = utf8(joined.split("\n") if joined else []).cast(pa.string())
         self.index_ = NgramIndex.from_arrays(len(self.vocabulary_), arrays)
         return self
 

@@ -29,6 +29,7 @@ _REFERENCE = re.compile(r"<([a-z_]+)>")
 _UPPER = re.compile(r"(?:^|[^\\])(?:\\\\)*[A-Z]")
 _STRAIGHT = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\xa0", " "))
 _BLOCK = 4096  # texts screened at once
+_WORTH_SCREENING = 500  # texts; for fewer, preparing the screen takes longer than it saves
 _KEYS = {"name", "weight", "patterns"}
 
 
@@ -89,19 +90,8 @@ class Cues(Transformer):
         """Return the 0/1 matrix of shape (n_texts, n_groups)."""
         check_fitted(self, "groups_")
         texts = as_texts(X)
-        anywhere: list[list[Any]] = [[] for _ in self.groups_]
-        here: list[list[Any]] = [[] for _ in self.groups_]
-        for begin in range(0, len(texts), _BLOCK):
-            lines = plain(texts[begin : begin + _BLOCK])
-            for j, (rows, owners, ends) in enumerate(self._screen.places(lines)):
-                if len(rows):
-                    anywhere[j].append((rows + begin, lines.take(pa.array(rows))))
-                if len(owners):
-                    here[j].append((owners + begin, ends))
-        found = [
-            np.union1d(_matches(anywhere[j], group.regex), _matches(here[j], group.regex_here))
-            for j, group in enumerate(self.groups_)
-        ]
+        screen = self._screen if len(texts) >= _WORTH_SCREENING else None
+        found = self._screened(texts, screen) if screen else self._tried(texts)
         indptr = np.concatenate([[0], np.cumsum([len(rows) for rows in found])])
         rows = np.concatenate([*found, np.zeros(0, np.int64)])
         shape = (len(texts), len(self.groups_))
@@ -121,6 +111,27 @@ class Cues(Transformer):
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Rebuild a fitted transformer."""
         return cls(**state["parameters"]).fit()
+
+    def _tried(self, texts: Sequence[str]) -> list[Ints]:
+        """Return the texts that each group matches, by trying all on all."""
+        piece = [(np.arange(len(texts)), plain(texts))]
+        return [_matches(piece, group.regex) for group in self.groups_]
+
+    def _screened(self, texts: Sequence[str], screen: Screen) -> list[Ints]:
+        """Return the texts that each group matches, by trying what may match."""
+        anywhere: list[list[Any]] = [[] for _ in self.groups_]
+        here: list[list[Any]] = [[] for _ in self.groups_]
+        for begin in range(0, len(texts), _BLOCK):
+            lines = plain(texts[begin : begin + _BLOCK])
+            for j, (rows, owners, ends) in enumerate(screen.places(lines)):
+                if len(rows):
+                    anywhere[j].append((rows + begin, lines.take(pa.array(rows))))
+                if len(owners):
+                    here[j].append((owners + begin, ends))
+        return [
+            np.union1d(_matches(anywhere[j], group.regex), _matches(here[j], group.regex_here))
+            for j, group in enumerate(self.groups_)
+        ]
 
     @cached_property
     def _screen(self) -> Screen:
@@ -275,7 +286,7 @@ def _expanded(where: str, patterns: Any, words: Mapping[str, str]) -> list[str]:
 def _problem(group: Group) -> str | None:
     """Return what is wrong with a group's regular expression."""
     try:
-        hit = pc.match_substring_regex(pa.array([""]), group.regex)
+        hit = pc.match_substring_regex(utf8([""]), group.regex)
     except (pa.ArrowInvalid, UnicodeEncodeError) as error:
         return str(error)
     return "matches the empty text, so every sentence; look for a stray |" if hit[0].as_py() else None

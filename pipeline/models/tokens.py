@@ -41,7 +41,7 @@ class Words:
     @cached_property
     def strings(self) -> list[str]:
         """The vocabulary as strings."""
-        return self.vocabulary.to_numpy(zero_copy_only=False).tolist()
+        return self.vocabulary.to_pylist()
 
     @property
     def rows(self) -> Ints:
@@ -138,11 +138,14 @@ def digits_as_zero(strings: pa.StringArray) -> pa.StringArray:
 
 
 def utf8(texts: Sequence[str]) -> pa.LargeStringArray:
-    """Return texts as Arrow has them; lone surrogates, which JSON can carry, become "?"."""
-    try:
-        return pa.array(texts, pa.large_string())
-    except UnicodeEncodeError:
-        return pa.array([text.encode("utf-8", "replace").decode() for text in texts], pa.large_string())
+    """Return texts as Arrow has them; lone surrogates, which JSON can carry, become "?".
+
+    `pyarrow.array` would do, at the same speed, but imports pandas for any list.
+    """
+    encoded = [text.encode("utf-8", "replace") for text in texts]
+    ends = np.concatenate([[0], np.cumsum([len(one) for one in encoded], dtype=np.int64)])
+    buffers = pa.py_buffer(ends.astype(np.int64)), pa.py_buffer(b"".join(encoded))
+    return pa.LargeStringArray.from_buffers(len(encoded), *buffers)
 
 
 def _find_words(texts: Sequence[str], *, lowercase: bool) -> Words:
@@ -156,7 +159,7 @@ def _find_words(texts: Sequence[str], *, lowercase: bool) -> Words:
     """
     array = utf8([text if text.isascii() else text.lower() for text in texts] if lowercase else texts)
     if not len(array):
-        return Words(np.zeros(0, np.int64), np.zeros(0, np.int64), pa.array([], pa.string()))
+        return Words(np.zeros(0, np.int64), np.zeros(0, np.int64), utf8([]).cast(pa.string()))
     data, bounds = translated(array, _WORD_BYTES_LOWER if lowercase else _WORD_BYTES)
     _blank_symbols(data)
     return runs(data, bounds)[0]

@@ -146,7 +146,8 @@ def screened(groups, texts):
     wanted = [pc.match_substring_regex(lines, group.regex).to_pylist() for group in groups]
     cues = Cues({})
     cues.groups_ = groups
-    return cues.transform(texts).toarray().T.astype(bool).tolist(), wanted
+    found = cues._screened(texts, cues._screen)
+    return [np.isin(np.arange(len(texts)), rows).tolist() for rows in found], wanted
 
 
 def test_screen_never_hides_a_match(cues):

@@ -14,6 +14,7 @@ DOMAINS = {"text", "labels", "models", "evaluation"}
 # Sideways all the same, each for a reason.
 ALLOWED = {
     ("evaluation", "models.tokens"),  # near-duplicates are told by the words that the models read
+    ("scoring", "bundle"),  # each worker loads the bundle that it scores with
     ("train", "label"),  # prepares its inputs where they are missing or stale
     ("compare", "evaluate"),  # scores classifiers on a labelled file as evaluate does
     ("tracking", "experiments"),  # how runs are named, ended and shown, by the client it is given
