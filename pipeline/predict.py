@@ -84,13 +84,34 @@ def main(config: DictConfig) -> None:
 
     if config.unit not in UNITS:
         raise ConfigError(f"unit={config.unit}: must be one of {', '.join(UNITS)}")
+    if config.engine == "spark":
+        return _on_spark(config)
     source, output = Path(config.input), Path(config.output)
     if source.resolve() == output.resolve():
         raise InputError(f"output={output}: is the input too; choose another file")
     bundle = load(local_folder(config.model_uri, ROOT))
-    counts = _label(bundle, source, output, config.unit, config.batch_size)
-    tally = ", ".join(f"{name} {counts[name]}" for name in bundle.labels.names)
+    _say(_label(bundle, source, output, config.unit, config.batch_size), output)
+
+
+def _say(counts: dict[str, int], output: Path | str) -> None:
+    tally = ", ".join(f"{name} {n}" for name, n in counts.items() if name != "rows")
     sys.stdout.write(f"{counts['rows']} sentences labelled: {tally}\nwritten to {output}\n")
+
+
+def _on_spark(config: DictConfig) -> None:
+    from pipeline.bundle import load
+    from pipeline.engines.spark import label, spark
+    from pipeline.tracking import local_folder
+
+    folder = local_folder(config.model_uri, ROOT)
+    labels = load(folder).labels
+    with spark(config.spark.master, config.spark.conf) as session:
+        how = {
+            "unit": config.unit,
+            "batch_size": config.batch_size,
+            "partition_by": config.spark.partition_by,
+        }
+        _say(label(session, config.input, config.output, folder=folder, labels=labels, **how), config.output)
 
 
 def _label(bundle: Bundle, source: Path, output: Path, unit: str, batch_size: int) -> dict[str, int]:
