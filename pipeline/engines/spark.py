@@ -70,18 +70,18 @@ def spark(master: str, conf: Mapping[str, Any]) -> Iterator[SparkSession]:
     settings = dict(_ALWAYS)
     if master.startswith("local"):
         settings |= _ON_THIS_MACHINE
-        settings["spark.pyspark.python"] = settings["spark.pyspark.driver.python"] = sys.executable
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     settings["spark.ui.showConsoleProgress"] = str(sys.stderr.isatty()).lower()
     settings |= dict(_flat(conf))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of pandas 3, which works
-        from pyspark.sql import SparkSession
+    # Pandas 3 works.
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    from pyspark.sql import SparkSession
 
-        builder = SparkSession.builder.master(master).appName("pipeline")
-        for name, value in settings.items():
-            builder = builder.config(name, value)
-        session = builder.getOrCreate()
+    builder = SparkSession.builder.master(master).appName("pipeline")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
     try:
         yield session
     finally:
