@@ -4,28 +4,30 @@
 
 The sentences of `articles` (by default the repository's corpus) are repeated up to `n` and written as
 JSON lines and as Parquet; each engine is a process of its own, as users run it, timed from start to
-end. The row "start" labels one sentence: what a job costs whatever its size; "steady" leaves it out.
+end. "start" is the time for one sentence: what a job costs whatever its size; "steady" leaves it out.
+"cpu" is the processor time of all processes of the run, which other work on the machine hardly changes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINES = {
     "local": [],
-    "spark, 1 core": ["engine=spark", "spark.master=local[1]"],
-    "spark, 2 cores": ["engine=spark", "spark.master=local[2]"],
+    "spark, 1 core": ["engine=spark", "spark.master='local[1]'"],
+    "spark, 2 cores": ["engine=spark", "spark.master='local[2]'"],
 }
 
 
@@ -54,16 +56,25 @@ def write(folder: Path, name: str, articles: Path, n: int) -> dict[str, Path]:
     return {"jsonl": lines, "parquet": table}
 
 
-def seconds(engine: str, source: Path, output: Path, model: str) -> float:
-    """Return the wall time of one run."""
+def seconds(engine: str, source: Path, output: Path, model: str) -> tuple[float, float]:
+    """Return the wall time of one run, and the processor time of it and all that it starts."""
     stage = [sys.executable, "-m", "pipeline.predict", "unit=sentence", f"model_uri={model}"]
+    command = [*stage, f"input={source}", f"output={output}", *ENGINES[engine]]
+    spent: dict[int, float] = {}
     began = time.perf_counter()
-    done = subprocess.run(
-        [*stage, f"input={source}", f"output={output}", *ENGINES[engine]], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr[-2000:])
-    return time.perf_counter() - began
+    with tempfile.TemporaryFile() as said:
+        process = psutil.Popen(command, stdout=said, stderr=said)
+        while process.poll() is None:  # the JVM is not waited for, so its times have to be looked up
+            with contextlib.suppress(psutil.Error):
+                for one in (process, *process.children(recursive=True)):
+                    times = one.cpu_times()
+                    spent[one.pid] = times.user + times.system
+            time.sleep(0.2)
+        wall = time.perf_counter() - began
+        if process.returncode:
+            said.seek(0)
+            raise SystemExit(said.read().decode()[-2000:])
+    return wall, sum(spent.values())
 
 
 def main() -> None:
@@ -74,22 +85,26 @@ def main() -> None:
         folder = Path(name)
         many, one = (write(folder, w, Path(given["articles"]), k) for w, k in (("many", n), ("one", 1)))
         for kind in ("jsonl", "parquet"):
-            took: dict[str, list[float]] = {engine: [] for engine in ENGINES}
-            start: dict[str, list[float]] = {engine: [] for engine in ENGINES}
+            took: dict[str, list[tuple[float, float]]] = {engine: [] for engine in ENGINES}
+            start: dict[str, list[tuple[float, float]]] = {engine: [] for engine in ENGINES}
             for _ in range(rounds):
                 for engine in ENGINES:
-                    output = folder / f"out.{kind}"
+                    output = folder / f"{engine}.{kind}"
                     start[engine].append(seconds(engine, one[kind], output, given["model"]))
                     took[engine].append(seconds(engine, many[kind], output, given["model"]))
             print(f"{kind}, {n:,} sentences, {given['model']}")
-            print(f"  {'':<16}{'seconds':>9}{'start':>8}{'all/s':>10}{'steady/s':>10}  of local: all, steady")
-            base = None
+            print(
+                f"{'':<18}{'start s':>9}{'wall s':>9}{'cpu s':>9}{'all/s':>9}{'steady/s':>10}  of local: both"
+            )
+            base: tuple[float, ...] = ()
             for engine in ENGINES:
-                total, begin = statistics.median(took[engine]), statistics.median(start[engine])
-                rates = n / total, n / max(total - begin, 1e-9)
+                wall, cpu = (statistics.median(column) for column in zip(*took[engine], strict=True))
+                begin, _ = (statistics.median(column) for column in zip(*start[engine], strict=True))
+                rates = n / wall, n / max(wall - begin, 1e-9)
                 base = base or rates
                 shares = ", ".join(f"{rate / other:.2f}" for rate, other in zip(rates, base, strict=True))
-                print(f"  {engine:<16}{total:9.1f}{begin:8.1f}{rates[0]:10,.0f}{rates[1]:10,.0f}  {shares}")
+                numbers = f"{begin:9.1f}{wall:9.1f}{cpu:9.1f}{rates[0]:9,.0f}{rates[1]:10,.0f}"
+                print(f"  {engine:<16}{numbers}  {shares}", flush=True)
 
 
 if __name__ == "__main__":

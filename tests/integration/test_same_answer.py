@@ -104,7 +104,7 @@ def test_mlflow_models_predict(trained, texts, wanted, tmp_path, kind):
     else:
         pd.DataFrame({"text": texts}).to_csv(source, index=False, quoting=csv.QUOTE_ALL)
         # pandas, which reads it for MLflow, takes these words for missing.
-        texts = [None if text in ("", "nan") else text for text in texts]
+        texts = [None if text in ("", "nan", "None") else text for text in texts]
         bundle = load(trained.bundle)
         wanted = bundle.probabilities(texts), bundle.label(texts)
     command = [MLFLOW, "models", "predict", "-m", trained.bundle, "--env-manager", "local", "-t", kind]

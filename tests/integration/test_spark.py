@@ -84,7 +84,7 @@ def both(session, trained, stage, tmp_path):
     def ran(source, extension, unit="sentence", **more):
         here, there = tmp_path / f"local.{extension}", tmp_path / f"spark.{extension}"
         done = stage(
-            "predict", f"input={source}", f"output={here}", f"unit={unit}", f"model_uri={trained.bundle}"
+            "predict", f"input='{source}'", f"output={here}", f"unit={unit}", f"model_uri={trained.bundle}"
         )
         assert done.code == 0, done.err
         counts = label(session, trained, source, there, unit=unit, **more)
@@ -153,8 +153,9 @@ def test_folders_that_name_a_column_are_read_and_written(session, trained, tmp_p
         output = tmp_path / f"out.{extension}"
         label(session, trained, tmp_path / "in", output, partition_by=["year"])
         assert sorted(path.name for path in output.iterdir() if "=" in path.name) == ["year=007", "year=2024"]
-        found = [read(part) for part in parts(output / "year=007")] if extension == "jsonl" else []
-        assert not [row for rows in found for row in rows if "year" in row]
+        found = [row for part in parts(output) if part.parent.name == "year=007" for row in read(part)]
+        assert len(found) == len(TEXTS)
+        assert not [row for row in found if "year" in row]
     table = ds.dataset(tmp_path / "out.parquet", partitioning="hive").to_table()
     assert table.num_rows == 2 * len(TEXTS)
 
@@ -260,11 +261,10 @@ def test_an_output_of_before_is_replaced(session, trained, tmp_path):
 # --- what happens on a cluster: sessions of their own, so these come last ------------------------------
 
 
-def dying(monkeypatch, flag):
+def dying(monkeypatch, session, flag):
     """Make the first worker that comes to the middle of the input die as if killed for memory."""
-    from pyspark.sql import DataFrame
-
-    plain = DataFrame.mapInArrow
+    frames = type(session.range(1))
+    plain = frames.mapInArrow
 
     def fragile(frame, work, columns):
         def worked(batches):
@@ -280,7 +280,7 @@ def dying(monkeypatch, flag):
 
         return plain(frame, worked, columns)
 
-    monkeypatch.setattr(DataFrame, "mapInArrow", fragile)
+    monkeypatch.setattr(frames, "mapInArrow", fragile)
 
 
 def test_a_lost_partition_is_done_again(session, trained, tmp_path, monkeypatch):
@@ -288,7 +288,7 @@ def test_a_lost_partition_is_done_again(session, trained, tmp_path, monkeypatch)
     source = jsonl(tmp_path / "in.jsonl", sentences(trained, 3))
     with engine.spark("local[2,3]", CONF) as patient:
         counts = label(patient, trained, source, tmp_path / "quiet.jsonl")
-        dying(monkeypatch, tmp_path / "died")
+        dying(monkeypatch, patient, tmp_path / "died")
         assert label(patient, trained, source, tmp_path / "out.jsonl") == counts
     assert (tmp_path / "died").exists()
     assert read(tmp_path / "out.jsonl") == read(tmp_path / "quiet.jsonl")
@@ -297,7 +297,7 @@ def test_a_lost_partition_is_done_again(session, trained, tmp_path, monkeypatch)
 def test_without_a_second_try_nothing_is_written(trained, tmp_path, monkeypatch):
     source = jsonl(tmp_path / "in.jsonl", sentences(trained, 3))
     with engine.spark("local[2]", CONF) as session:
-        dying(monkeypatch, tmp_path / "died")
+        dying(monkeypatch, session, tmp_path / "died")
         with pytest.raises(Exception, match=r"crash|exited|EOF"):
             label(session, trained, source, tmp_path / "out.jsonl")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["died", "in.jsonl"]
@@ -307,10 +307,13 @@ def test_executors_need_neither_the_project_nor_the_bundle(trained, tmp_path, mo
     """Two executors in processes of their own, whose Python does not know this package."""
 
     def paths(batches):
+        from pyspark import SparkFiles
+
         import pipeline
 
         for batch in batches:
-            yield pa.record_batch({"path": [pipeline.__file__] * batch.num_rows})
+            here = f"{SparkFiles.getRootDirectory()} {pipeline.__file__}"
+            yield pa.record_batch({"path": [here] * batch.num_rows})
 
     python = tmp_path / "python"
     purelib = next(path for path in sys.path if path.endswith("site-packages"))
@@ -328,20 +331,33 @@ def test_executors_need_neither_the_project_nor_the_bundle(trained, tmp_path, mo
     assert all("code.zip" in row.path for row in where)
 
 
-def test_the_command_line(command, trained, tmp_path):
-    rows = sentences(trained)
-    settings = [
-        f"input={jsonl(tmp_path / 'in.jsonl', rows)}",
-        f"model_uri={trained.bundle}",
-        "unit=sentence",
-        "engine=spark",
-        "spark.master=local[2]",
-        "+spark.conf.spark.sql.files.maxPartitionBytes=5000",
-    ]
-    done = command("predict", f"output={tmp_path / 'out.parquet'}", *settings)
+def test_the_command_line(stage, trained, tmp_path):
+    """As docs/spark.md shows it: articles to sentences, and those to labels."""
+    articles = [{"id": p.stem, "text": p.read_text()} for p in sorted(trained.corpus.articles.iterdir())]
+    jsonl(tmp_path / "articles" / "all.jsonl", articles)
+    sentences, output = tmp_path / "sentences.parquet", tmp_path / "labelled.parquet"
+    engine = ["engine=spark", "spark.master='local[2]'", "+spark.conf.spark.sql.files.maxPartitionBytes=5000"]
+    done = stage("ingest", f"input={tmp_path / 'articles'}", f"output={sentences}", *engine)
     assert done.code == 0, done.err
-    assert f"{len(rows)} sentences labelled: accusation " in done.out
-    assert [row["n"] for row in read(tmp_path / "out.parquet")] == list(range(len(rows)))
-    assert len(parts(tmp_path / "out.parquet")) > 2
-    done = command("predict", f"output={tmp_path / 'out.csv'}", *settings)
+    n = len(read(sentences))
+    assert f"{n} sentences; written to {sentences}" in done.out
+    assert len(parts(sentences)) > 1
+    more = ["unit=sentence", f"model_uri={trained.bundle}", *engine]
+    done = stage("predict", f"input={sentences}", f"output={output}", *more, "spark.partition_by=[kind]")
+    assert done.code == 0, done.err
+    assert f"{n} sentences labelled: accusation " in done.out
+    assert sorted(path.name for path in output.iterdir() if "=" in path.name) == [
+        "kind=body",
+        "kind=headline",
+    ]
+    assert len(read(output)) == n
+    done = stage("predict", f"input={sentences}", f"output={tmp_path / 'out.csv'}", *more)
     assert (done.code, "extension must be one of .jsonl, .parquet" in done.err) == (2, True)
+    done = stage("ingest", f"input={sentences}", f"output={output}", *engine, "on_error=skip")
+    assert (done.code, "are for engine=local" in done.err) == (2, True)
+
+
+def test_without_java_one_line_says_so(stage, monkeypatch, tmp_path):
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    done = stage("ingest", f"input={tmp_path}", f"output={tmp_path / 'x.jsonl'}", "engine=spark")
+    assert done.refused("needs Java 17", "JAVA_HOME")
