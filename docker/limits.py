@@ -19,8 +19,12 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
+# A client sees the answer only when it has sent all: so much, in limits, is read and thrown away for that.
+_PATIENCE = 16
+
+
 class BodyLimit:
-    """Answer 413 to a longer request, by its header or, where it has none, when too much has come.
+    """Answer 413 to a request with a longer body, which is never held in memory.
 
     Parameters
     ----------
@@ -38,19 +42,24 @@ class BodyLimit:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self.limit:
+        patience = _PATIENCE * self.limit
+        if not declared.isdigit() or int(declared) > patience:
             return await self._refuse(send)
         # Read before the application does: its own handlers would turn an error on the way into a 500.
         chunks: list[bytes] = []
         size, more = 0, True
-        while more:
+        while more and size <= patience:
             message = await receive()
             if message["type"] != "http.request":
                 return None
-            chunks.append(message.get("body", b""))
-            size, more = size + len(chunks[-1]), message.get("more_body", False)
-            if size > self.limit:
-                return await self._refuse(send)
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            size += len(chunk)
+            if size <= self.limit:
+                chunks.append(chunk)
+            else:
+                chunks.clear()
+        if size > self.limit:
+            return await self._refuse(send)
         waiting = [{"type": "http.request", "body": b"".join(chunks), "more_body": False}]
 
         async def replay() -> Message:
