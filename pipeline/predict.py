@@ -32,6 +32,8 @@ def main(config: DictConfig) -> None:
     from pipeline.tracking import local_folder
 
     _check(config)
+    if config.engine == "spark":
+        return _on_spark(config)
     folder = local_folder(config.model_uri, ROOT)
     bundle = load(folder)
     if config.drift and "reference" not in bundle.card:
@@ -39,10 +41,30 @@ def main(config: DictConfig) -> None:
             f"{folder}: has no profile of its training sentences; train it anew or leave out drift"
         )
     counts = _page(bundle, config) if str(config.output).endswith(PAGE) else _stream(bundle, folder, config)
-    tally = ", ".join(f"{name} {counts[name]}" for name in bundle.labels.names)
-    where = "" if config.output == PIPE else f"written to {config.output}\n"
-    out = sys.stderr if config.output == PIPE else sys.stdout
+    _say(counts, config.output)
+
+
+def _say(counts: dict[str, int], output: str) -> None:
+    tally = ", ".join(f"{name} {n}" for name, n in counts.items() if name != "rows")
+    where = "" if output == PIPE else f"written to {output}\n"
+    out = sys.stderr if output == PIPE else sys.stdout
     out.write(f"{counts['rows']} sentences labelled: {tally}\n{where}")
+
+
+def _on_spark(config: DictConfig) -> None:
+    from pipeline.bundle import load
+    from pipeline.engines.spark import label, spark
+    from pipeline.tracking import local_folder
+
+    folder = local_folder(config.model_uri, ROOT)
+    labels = load(folder).labels
+    with spark(config.spark.master, config.spark.conf) as session:
+        how = {
+            "unit": config.unit,
+            "batch_size": config.batch_size,
+            "partition_by": config.spark.partition_by,
+        }
+        _say(label(session, config.input, config.output, folder=folder, labels=labels, **how), config.output)
 
 
 def _check(config: DictConfig) -> None:

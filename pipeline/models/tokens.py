@@ -85,12 +85,12 @@ def as_texts(texts: object) -> Texts:
     """
     if isinstance(texts, Texts):
         return texts
-    if isinstance(texts, str):
-        raise TypeError("expected several texts, got one string; pass [text]")
     if (columns := _columns(texts)) is not None:
         if TEXT_COLUMN not in columns:
             raise TypeError(f"expected a column named {TEXT_COLUMN!r}, got {', '.join(map(str, columns))}")
         texts = texts[TEXT_COLUMN]  # type: ignore[index]
+    if isinstance(texts, str):
+        raise TypeError("expected several texts, got one string; pass [text]")
     if isinstance(texts, pa.Array | pa.ChunkedArray):
         values = texts.to_pylist()
     else:

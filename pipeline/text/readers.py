@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 from pipeline.schema import Article, InputError, nearest
@@ -48,7 +48,7 @@ def read_articles(
     Yields
     ------
     Article
-        With ids that differ: the `id` of a row, else the file's stem and the row's number; the
+        With ids that differ: the `id` of a row, else the file's stem and the number of its line or row; the
         stem of a plain file, or its relative path where two share the stem.
 
     Raises
@@ -99,29 +99,36 @@ def read_rows(
         if not found:
             require(file, text, list(row))
             found = True
-        value = row.get(text)
-        if value is None or isinstance(value, str):
-            yield {**row, text: value or ""}
-        else:
-            report(InputError(f"{file}: {place}: {text!r} must be a string, got {type(value).__name__}"))
+        try:
+            yield sentence_row(row, text)
+        except InputError as error:
+            report(InputError(f"{file}: {place}: {error}"))
     if not found:
         raise InputError(f"{file}: has no rows")
+
+
+def sentence_row(row: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return the row with a null text made ""; raises InputError where it is no string."""
+    value = row.get(text)
+    if value is None or isinstance(value, str):
+        return {**row, text: value or ""}
+    raise InputError(f"{text!r} must be a string, got {type(value).__name__}")
 
 
 def _raise(error: InputError) -> None:
     raise error
 
 
-def _kind(path: Path) -> str | None:
+def _kind(path: PurePath) -> str | None:
     return "jsonl" if str(path) == STDIN else FORMATS.get(_plain(path).suffix.lower())
 
 
-def _plain(path: Path) -> Path:
+def _plain(path: PurePath) -> PurePath:
     """Return the path without the extension of a compression."""
     return path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
 
 
-def _stem(path: Path) -> str:
+def _stem(path: PurePath) -> str:
     return "stdin" if str(path) == STDIN else _printable(_plain(path).stem)
 
 
@@ -154,11 +161,13 @@ def _files(path: Path) -> list[tuple[Path, str]]:
     )
     if not found:
         raise InputError(f"{path}: no articles in this folder; use files with {_KNOWN}")
-    stems = Counter(map(_stem, found))
-    return [
-        (file, _stem(file) if stems[_stem(file)] == 1 else _printable(file.relative_to(path).as_posix()))
-        for file in found
-    ]
+    return list(zip(found, file_names([file.relative_to(path) for file in found]), strict=True))
+
+
+def file_names(files: Sequence[PurePath]) -> list[str]:
+    """Return what the ids of each file's articles start from: its stem, or its path where two share it."""
+    stems = Counter(map(_stem, files))
+    return [_stem(file) if stems[_stem(file)] == 1 else _printable(file.as_posix()) for file in files]
 
 
 def _file_articles(file: Path, name: str, text: str, report: OnError) -> Iterator[tuple[str, Article]]:
@@ -179,17 +188,18 @@ def _file_articles(file: Path, name: str, text: str, report: OnError) -> Iterato
 def _table_articles(
     file: Path, kind: str, name: str, text: str, report: OnError
 ) -> Iterator[tuple[str, Article]]:
-    number = 0
-    for number, (place, row) in enumerate(rows(file, kind, text, report), 1):
+    place = ""
+    for place, row in rows(file, kind, text, report):
         try:
-            yield f"{place}: ", _row_article(row, text, f"{name}:{number}")
+            yield f"{place}: ", row_article(row, text, f"{name}:{place.rpartition(' ')[2]}")
         except InputError as error:
             report(InputError(f"{file}: {place}: {error}"))
-    if not number:
+    if not place:
         raise InputError(f"{file}: has no rows")
 
 
-def _row_article(row: dict[str, Any], text: str, default_id: str) -> Article:
+def row_article(row: dict[str, Any], text: str, default_id: str) -> Article:
+    """Return a row of a table as an article; raises InputError without a place."""
     body, title, name = row.get(text), row.get("title"), row.get("id")
     if text not in row:
         raise InputError(f"no field {text!r}{nearest(text, [str(key) for key in row])}")

@@ -52,24 +52,31 @@ def require(path: Path, column: str, columns: list[str]) -> None:
         raise InputError(f"{path}: no column {column!r}{nearest(column, columns)}")
 
 
+def json_row(line: str | bytes) -> dict[str, Any]:
+    """Return the object on a line of JSON; raises InputError without a place."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        where = f"{error.msg} at column {error.colno}"
+        raise InputError(f"invalid JSON ({where}); mend or remove the line") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {error.start} of the line; save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # a number too long, a nest too deep
+        raise InputError(f"unusable JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise InputError(f"must be an object {{...}}, got {type(row).__name__}")
+    return row
+
+
 def _jsonl(path: Path, on_error: OnError) -> Iterator[Row]:
     with open_text(path) as stream:
         for number, line in enumerate(lines(stream, path), 1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                where = f"{error.msg} at column {error.colno}"
-                message = f"invalid JSON ({where}); mend or remove the line"
-                on_error(InputError(f"{path}: line {number}: {message}"))
-                continue
-            except (ValueError, RecursionError) as error:  # a number too long, a nest too deep
-                on_error(InputError(f"{path}: line {number}: unusable JSON ({error})"))
-                continue
-            if not isinstance(row, dict):
-                what = type(row).__name__
-                on_error(InputError(f"{path}: line {number}: must be an object {{...}}, got {what}"))
+                row = json_row(line)
+            except InputError as error:
+                on_error(InputError(f"{path}: line {number}: {error}"))
                 continue
             yield f"line {number}", row
 

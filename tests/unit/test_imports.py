@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pipeline"
-GROUND, DOMAIN, SERVICE, STAGE = range(4)
+GROUND, DOMAIN, SERVICE, ENGINE, STAGE = range(5)
 ON_THE_GROUND = {"schema", "files", "progress", "resume"}
 DOMAINS = {"text", "labels", "models", "evaluation"}
 # Sideways all the same, each for a reason.
@@ -76,6 +76,8 @@ def box(module):
 def floor(module):
     if box(module) in DOMAINS:
         return DOMAIN
+    if box(module) == "engines":
+        return ENGINE
     if module in ON_THE_GROUND:
         return GROUND
     return STAGE if is_stage(MODULES[module]) else SERVICE
@@ -87,6 +89,7 @@ def test_the_known_rooms_are_on_their_floors():
     }
     assert floor("bundle") == floor("tracking") == SERVICE
     assert floor("models.decision") == DOMAIN
+    assert floor("engines.spark") == ENGINE
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -143,6 +146,16 @@ def test_nobody_pickles(package):
 
 def test_only_search_knows_optuna():
     assert users("optuna") == {"search"}
+
+
+def test_only_engines_know_spark():
+    assert {box(name) for name in users("pyspark")} == {"engines"}
+
+
+def test_what_goes_to_executors_needs_neither_hydra_nor_sklearn_to_import():
+    assert not loaded_by("pipeline.engines.partition") & (
+        HEAVY | {"hydra", "omegaconf", "pyspark", "sklearn"}
+    )
 
 
 def test_only_plots_draw():
