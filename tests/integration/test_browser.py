@@ -23,7 +23,7 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
-WAIT = 120_000  # milliseconds: the machine may be busy
+WAIT = 60_000  # milliseconds: the machine may be busy
 
 pytestmark = [
     pytest.mark.slow,
@@ -87,8 +87,7 @@ def browser():
 
 @pytest.fixture
 def page(browser):
-    context = browser.new_context(viewport={"width": 1280, "height": 720})
-    context.add_init_script("localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false')")
+    context = browser.new_context(viewport={"width": 1480, "height": 640})
     opened = context.new_page()
     opened.set_default_timeout(WAIT)
     yield opened
@@ -97,6 +96,9 @@ def page(browser):
 
 def shoot(page, name, tmp_path):
     folder = Path(os.environ.get("FIGURES") or tmp_path)
+    assistant = page.locator("[data-component-id='mlflow.assistant.chat_panel.close']")
+    if assistant.count():
+        assistant.first.click()
     page.wait_for_timeout(1500)  # what moves comes to rest
     page.screenshot(path=folder / f"{name}.png")
     assert (folder / f"{name}.png").stat().st_size > 5000
@@ -113,7 +115,7 @@ def test_the_list_of_runs_has_the_scores_as_columns(server, runs, page, tmp_path
     page.goto(f"{server}{view_path(experiment)}")
     for run in runs:
         page.get_by_text(run.metrics["model"], exact=True).first.wait_for()
-        page.get_by_text(f"{run.metrics['test']['macro_f1']['value']:.3f}"[:5]).first.wait_for()
+        page.get_by_text(str(run.metrics["test"]["macro_f1"]["value"])[:6]).first.wait_for()
     for column in ("test/macro_f1", "test/accusation/f1"):
         page.get_by_text(column, exact=True).first.wait_for()
     shoot(page, "runs", tmp_path)
