@@ -26,7 +26,7 @@ FORMAT = 1
 STRUCTURE, WEIGHTS, MANIFEST = "model.json", "weights.safetensors", "manifest.json"
 # What scoring needs of this package, copied into the bundle so that it loads where it is not installed.
 CODE = ("__init__.py", "schema.py", "files.py", "bundle.py", "models")
-REQUIREMENTS = ("numpy", "scipy", "pyarrow", "scikit-learn", "safetensors", "pandas")
+REQUIREMENTS = ("numpy", "scipy", "pyarrow", "safetensors")
 EXAMPLE = ["The ministry denied that it had leaked the list.", "Prices rose 3 percent in May.", ""]
 
 
