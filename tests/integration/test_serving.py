@@ -1,6 +1,7 @@
 """A bundle behind HTTP: what a bad request gets, and that the server outlives it."""
 
 import asyncio
+import contextlib
 import http.client
 import importlib.util
 import json
@@ -100,9 +101,12 @@ class Server:
         self.process = subprocess.Popen(
             command, env=env, cwd=cwd, stdout=self.log, stderr=self.log, start_new_session=True
         )
-        until = time.monotonic() + 300
+        until = time.monotonic() + 900  # generous: on a busy machine an import takes minutes
         while not self.lives():
-            assert self.process.poll() is None and time.monotonic() < until, self.said()
+            if self.process.poll() is not None or time.monotonic() > until:
+                said = self.said()
+                self.stop()
+                raise AssertionError(said)
             time.sleep(0.5)
 
     def lives(self):
@@ -122,7 +126,8 @@ class Server:
         return answer.status, answer.read().decode()
 
     def stop(self):
-        os.killpg(self.process.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(60)
         self.log.close()
 
@@ -217,7 +222,7 @@ def bare(trained, tmp_path_factory):
         elif what == "RUN" and rest.startswith("pip install --no-cache-dir "):
             given = shlex.split(rest.removeprefix("pip install --no-cache-dir "))
             install = [BIN / "uv", "pip", "install", "-q", "--python", folder / "env" / "bin" / "python"]
-            subprocess.run([*install, *given], check=True, cwd=folder, timeout=600)
+            subprocess.run([*install, *given], check=True, cwd=folder, timeout=1200)
     return folder
 
 
