@@ -196,12 +196,12 @@ def main(config: DictConfig) -> None:
 
     from pipeline.evaluation.curve_charts import learning_curves
     from pipeline.files import atomic, write_json
-    from pipeline.train import label_set_of, labelled_sentences, split
+    from pipeline.train import corpus_of
 
     shares = list(config.shares)
     _check(config, shares)
-    labels = label_set_of(config)
-    data = split(labelled_sentences(config), labels, config)
+    data = corpus_of(config)
+    labels = data.labels
     target = _target(config, data)
     model = instantiate(config.model.estimator, _convert_="all")
     decision = instantiate(config.decision, task=labels.task)

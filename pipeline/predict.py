@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 UNITS = ("article", "sentence")
 PAGE = ".html"
 PIPE = "-"
+ENGINES = ("local", "spark")
 
 
 @stage("predict")
@@ -70,6 +71,8 @@ def _on_spark(config: DictConfig) -> None:
 def _check(config: DictConfig) -> None:
     if config.unit not in UNITS:
         raise ConfigError(f"unit={config.unit}: must be one of {', '.join(UNITS)}")
+    if config.engine not in ENGINES:
+        raise ConfigError(f"engine={config.engine}: must be one of {', '.join(ENGINES)}")
     if not isinstance(config.workers, int) or config.workers < 1:
         raise ConfigError(f"workers={config.workers}: must be a number of processes, 1 or more")
     if config.drift and Path(config.drift).suffix not in (PAGE, ".json"):

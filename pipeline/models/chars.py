@@ -124,7 +124,7 @@ class CharTfidf(TransformerMixin, BaseEstimator):
 
 def _ngrams(texts: Sequence[str], first: int, shortest: int, longest: int) -> tuple[Ints, Hashes]:
     """Return the text, numbered from `first`, and the hash of every n-gram within a word."""
-    padded = [f" {' '.join(text.split())} " for text in texts]
+    padded = [f" {' '.join(words)} " if (words := text.split()) else "" for text in texts]
     codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32)
     rows = np.repeat(np.arange(first, first + len(texts)), [len(text) for text in padded])
     letters = codes.astype(np.uint64) + np.uint64(1)

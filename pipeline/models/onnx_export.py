@@ -140,7 +140,7 @@ def from_hub(source: str, files: Sequence[str]) -> Path:
     """
     remedy = (
         f"source={source}: no such folder, and not on the Hugging Face hub or that is out of reach; "
-        "give a folder"
+        "give a sentence-transformers folder, or one of word vectors"
     )
     if source.startswith((".", "/", "~")) or source.count("/") > 1 or find_spec("huggingface_hub") is None:
         raise ConfigError(remedy)

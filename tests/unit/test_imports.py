@@ -87,7 +87,7 @@ def test_the_known_rooms_are_on_their_floors():
     assert {name for name in MODULES if floor(name) == STAGE} >= {
         *("ingest", "label", "train", "evaluate", "predict", "leaderboard", "sweep")
     }
-    assert floor("bundle") == floor("tracking") == SERVICE
+    assert floor("bundle") == floor("tracking") == floor("corpora.table") == SERVICE
     assert floor("models.decision") == DOMAIN
     assert floor("engines.spark") == ENGINE
 
