@@ -30,7 +30,9 @@ class Multirun(Callback):
         atexit.register(_failed)
 
     def on_job_end(self, config: DictConfig, job_return: Any, **kwargs: Any) -> None:
-        """Keep what a job was given and what it returned."""
+        """Keep what a job was given and what it returned; of a single run, nothing."""
+        if not str(config.hydra.mode).endswith("MULTIRUN"):
+            return
         about = {"overrides": list(job_return.overrides), "status": job_return.status.name}
         if about["status"] == "COMPLETED":
             about["value"] = job_return.return_value

@@ -26,7 +26,7 @@ def label_set(config: Mapping[str, Any]) -> LabelSet:
         raise ConfigError(f"labels.{unknown[0]}: unknown key{nearest(str(unknown[0]), KEYS)}")
     if not (names := config.get("names")):
         raise ConfigError("labels.names: at least one label is needed")
-    task = config.get("task") or "multilabel"
+    task: Any = config.get("task") or "multilabel"
     if task not in TASKS:
         raise ConfigError(f"labels.task={task}: must be one of {', '.join(TASKS)}")
     examples: dict[str, tuple[str, ...]] = {}

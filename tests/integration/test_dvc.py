@@ -24,8 +24,17 @@ STAGES = ("ingest", "label", "train", "evaluate")
 NO_RESULT = {"pipeline/__init__.py", "pipeline/progress.py", "pipeline/tracking.py", "conf/tracking"}
 # Names and marks of runs: as little.
 NO_RESULT |= {"pipeline/experiments.py", "pipeline/registry.py"}
-# Train asks label.py only whether its output is current; that output is a dependency.
-NOT_FOLLOWED = {"train": {"pipeline/label.py"}}
+# Train asks label.py only whether its output is current; that output is a dependency. Tables and Spark
+# are not what dvc.yaml runs.
+NOT_FOLLOWED = {
+    "train": {
+        "pipeline/label.py",
+        "pipeline/corpora/table.py",
+        "pipeline/corpora/problems.py",
+        "pipeline/unlabelled.py",
+    },
+    "ingest": {"pipeline/engines/spark.py"},
+}
 
 
 def dvc_file() -> dict[str, Any]:
