@@ -143,7 +143,9 @@ def verify(folder: Path) -> None:
         raise InputError(
             f"{folder}: bundle of format {manifest['format']}, this version reads {FORMAT}; upgrade"
         )
-    wanted = manifest.get("sha256", {})
+    wanted = manifest.get("sha256")
+    if not isinstance(wanted, dict):
+        raise InputError(f"{folder / MANIFEST}: lists no files; export the bundle anew")
     extra = {"registered_model_meta"}  # MLflow adds it to what it downloads
     found = {
         p.relative_to(folder).as_posix()

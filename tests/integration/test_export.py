@@ -24,7 +24,10 @@ def test_a_zip_file_loads_where_it_is_unpacked(stage, trained, tmp_path):
     # As printed: the code in the bundle, and neither MLflow nor scikit-learn nor pandas.
     code = (
         f"import sys; sys.path.insert(0, {str(folder / 'code')!r})\n"
-        "for name in ('mlflow', 'sklearn', 'pandas', 'hydra'): sys.modules[name] = None\n"
+        "class Without:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in ('mlflow', 'sklearn', 'pandas', 'hydra'): raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Without())\n"
         "import pipeline.bundle as b\n"
         f"assert b.__file__.startswith({str(folder)!r})\n"
         f"print(b.load({str(folder)!r}).probabilities({TEXTS!r}).tolist())"
@@ -50,17 +53,19 @@ def test_a_run_a_version_and_an_alias(stage, trained, store, tmp_path, monkeypat
     client = MlflowClient(tracking_uri=store, registry_uri=store)
     run = trained.metrics["run_id"]
     logged = client.get_run(run).outputs.model_outputs[0].model_id
-    client.create_registered_model("news")
-    version = client.create_model_version("news", f"models:/{logged}", model_id=logged).version
-    client.set_registered_model_alias("news", "champion", version)
+    client.create_registered_model("exported")
+    version = client.create_model_version("exported", f"models:/{logged}", model_id=logged).version
+    client.set_registered_model_alias("exported", "champion", version)
     found = set()
-    for i, uri in enumerate((f"runs:/{run}/bundle", f"models:/news/{version}", "models:/news@champion")):
+    for i, uri in enumerate(
+        (f"runs:/{run}/bundle", f"models:/exported/{version}", "models:/exported@champion")
+    ):
         done = stage("export", f"model_uri={uri}", f"output={tmp_path / str(i) / 'm.zip'}")
         assert done.code == 0, done.err
         found.add((tmp_path / str(i) / "m.zip").read_bytes())
     assert len(found) == 1
-    assert stage("export", "model_uri=models:/news@nobody", f"output={tmp_path / 'm.zip'}").refused(
-        "news@nobody"
+    assert stage("export", "model_uri=models:/exported@nobody", f"output={tmp_path / 'm.zip'}").refused(
+        "exported@nobody"
     )
 
 

@@ -178,7 +178,7 @@ def test_into_a_page(stage, arguments, trainings, tmp_path):
     assert text.startswith("before\n<!-- leaderboard -->\n| model ") and text.endswith(
         "\n<!-- end -->\nafter\n"
     )
-    assert f"Commit {module.commit()}" in text and "old" not in text
+    assert f"Commit {module.commit()}" in text and "\nold\n" not in text
     assert text.partition("<!-- leaderboard -->\n")[2].partition("<!-- end -->")[0] in done.out
 
 

@@ -12,6 +12,7 @@ import time
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from pipeline.text.decoding import LONGEST
 
@@ -67,7 +68,7 @@ def test_compressed_input_is_read(label, source, tmp_path, form, packing):
     if form == ".jsonl":
         sink.write("".join(json.dumps(row) + "\n" for row in rows).encode())
     elif form == ".csv":
-        pa.csv.write_csv(table, sink)
+        csv.write_csv(table, sink)
     else:
         pq.write_table(table, sink)
     data = sink.getvalue()

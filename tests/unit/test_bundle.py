@@ -403,7 +403,8 @@ print(json.dumps([found, bundle.label([""]), roots]))
     assert found == bundle.probabilities(SENTENCES).tolist()
     assert labels == bundle.label([""])
     unwanted = {"mlflow", "datasets", "matplotlib", "hydra", "omegaconf", "torch", "trafilatura"}
-    assert not unwanted & set(modules)
+    unwanted -= {"torch"} if name == "union" else set()  # skops imports it where it finds it
+    assert unwanted.isdisjoint(modules), unwanted.intersection(modules)
     assert ("skops" in modules) == (name == "union")
 
 

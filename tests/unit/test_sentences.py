@@ -146,6 +146,6 @@ def test_list_marks_stay_out_of_the_sentence():
     [".", '."', ". ", '" ', "A. ", ".’ ’ ", '. "', "5 a.m. ", "?” A ", "Mr. ", "a\n", ".\n", " ", "1. "],
 )
 def test_time_is_linear(unit):
-    begun = time.perf_counter()
+    begun = time.process_time()
     split_article(Article("a", unit * 20_000))
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
