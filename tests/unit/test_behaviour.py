@@ -100,6 +100,7 @@ SMALL = """
 slots: {who: [Bo, Cy, Di, Ed, Fay, Gus]}
 tests:
   - {name: swaps, effect: same, names: true, cases: ["{who} denied it.", "They accused {who}."]}
+  - {name: more swaps, effect: same, names: true, cases: ["{who} laughed."]}
   - {name: shout, effect: same, perturb: capitals, held_out: true, cases: ["He denied it.", "NOTHING."]}
   - {name: rises, effect: up, label: denial, cases: [[They did it., They denied it.], [He came., He left.]]}
   - {name: falls, effect: down, label: denial, cases: [[They denied it., They did it.], [He came., He left.]]}
@@ -114,9 +115,10 @@ def test_what_fails_is_counted(tmp_path):
     found = run_tests(score, read_tests(files(tmp_path, SMALL)), LABELS, ["She denied that.", "She left."])
     tests = found["tests"]
     assert found["skipped"] == ["foreign"]
-    assert list(tests) == ["swaps", "shout", "rises", "falls", "plain"]
+    assert list(tests) == ["swaps", "more swaps", "shout", "rises", "falls", "plain"]
     assert [(one["cases"], one["failures"]) for one in tests.values()] == [
         (2, 1),
+        (1, 1),
         (1, 1),
         (2, 1),
         (2, 1),
@@ -141,13 +143,14 @@ def test_what_fails_is_counted(tmp_path):
 
 def test_the_flip_rate_is_of_swaps(tmp_path):
     tests = read_tests(files(tmp_path, SMALL))
-    texts = [text for case in tests[0].cases for text in case.after]
-    assert len(set(texts)) == len(texts) == 8
+    texts = [text for test in tests[:2] for case in test.cases for text in case.after]
+    assert len(set(texts)) == len(texts) == 12
     blind = run_tests(reads(*PATTERNS), tests, LABELS)["name_swap_flip_rate"]
-    assert (blind["value"], blind["low"], blind["sentences"]) == (0, 0, 2)
-    assert blind["high"] == pytest.approx(binomtest(0, 2).proportion_ci(method="wilson").high)
+    assert (blind["value"], blind["low"], blind["sentences"]) == (0, 0, 3)
+    assert blind["high"] == pytest.approx(binomtest(0, 3).proportion_ci(method="wilson").high)
     partial = run_tests(reads(r"accus|Fay", *PATTERNS[1:]), tests, LABELS)["name_swap_flip_rate"]
-    swaps = [(case.before, text) for case in tests[0].cases[:1] for text in case.after]
+    cases = (tests[0].cases[0], tests[1].cases[0])
+    swaps = [(case.before, text) for case in cases for text in case.after]
     flipped = [("Fay" in before) != ("Fay" in text) for before, text in swaps]
     assert partial["value"] == pytest.approx(sum(flipped) / len(texts)), "an accusation of Fay is one anyway"
     assert 0 < partial["value"] < 1
@@ -176,7 +179,7 @@ def test_wilson_as_published():
 def test_what_is_shown(tmp_path):
     found = run_tests(reads(*PATTERNS), read_tests(files(tmp_path, SMALL)), LABELS, ["She denied that."])
     line = behaviour_line(found)
-    assert line.startswith("behaviour: 0.0% [0.0%, 65.8%] of name swaps change the labels; 4 of 5 tests")
+    assert line.startswith("behaviour: 0.0% [0.0%, 56.1%] of name swaps change the labels; 4 of 6 tests")
     assert "plain 2 of 3" in line and "\n" not in line
     table = behaviour_table(found)
     assert re.search(r"^shout +same labels +1 of 1 +100\.0% \[20\.7%, 100\.0%\] +1 of 1", table, re.MULTILINE)

@@ -53,6 +53,9 @@ def test_copies_on_two_sides_are_found():
     texts[400] = f"{texts[3]} again"  # test and training
     texts[500] = texts[507]  # two folds
     assert leaks(texts, y, articles, split)["near_duplicates"] == 2
+    texts[1195], split.folds[1195] = texts[800], TEST  # training and test, the other way round
+    assert leaks(texts, y, articles, split)["near_duplicates"] == 3
+    split.folds[1195] = -2
     split.folds[400] = -2  # left out: neither trains nor tests
     assert leaks(texts, y, articles, split)["near_duplicates"] == 1
 
