@@ -26,7 +26,7 @@ FORMAT = 1
 STRUCTURE, WEIGHTS, MANIFEST = "model.json", "weights.safetensors", "manifest.json"
 # What scoring needs of this package, copied into the bundle so that it loads where it is not installed.
 CODE = ("__init__.py", "schema.py", "files.py", "bundle.py", "models")
-REQUIREMENTS = ("numpy", "scipy", "pyarrow", "scikit-learn", "safetensors", "pandas")
+REQUIREMENTS = ("numpy", "scipy", "pyarrow", "safetensors")
 EXAMPLE = ["The ministry denied that it had leaked the list.", "Prices rose 3 percent in May.", ""]
 
 
@@ -197,8 +197,11 @@ def _write_mlflow(folder: Path, bundle: Bundle) -> None:
 
     pins = [f"{name}=={version(name)}" for name in (*REQUIREMENTS, *sorted(requirements(bundle.scorer)))]
     (folder / "requirements.txt").write_text("\n".join(pins) + "\n")
+    # Only who loads the bundle through MLflow needs it: it makes its environments from this file.
+    needs = [f"mlflow-skinny=={version('mlflow-skinny')}", "-r requirements.txt"]
+    dependencies = "".join(f"- {need}\n" for need in needs)
     (folder / "python_env.yaml").write_text(
-        f"python: {python_version()}\nbuild_dependencies:\n- pip\ndependencies:\n- -r requirements.txt\n"
+        f"python: {python_version()}\nbuild_dependencies:\n- pip\ndependencies:\n{dependencies}"
     )
     _write(folder / "input_example.json", {"columns": ["text"], "data": [[t] for t in EXAMPLE]})
     outputs = [

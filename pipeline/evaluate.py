@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from pipeline.app import ROOT, stage
+from pipeline.labels.values import label_names
 from pipeline.schema import ConfigError, InputError, nearest
 
 if TYPE_CHECKING:
     from pipeline.bundle import Bundle
     from pipeline.evaluation.predictions import Predictions
-
-SEPARATOR = ";"
 
 
 def evaluate(
@@ -36,7 +35,7 @@ def evaluate(
     ----------
     bundle : Bundle
     rows : sequence of dict
-        With `text` and `labels`: a list of names, or names joined by ";".
+        With `text` and `labels`: names as `pipeline.labels.values` reads them.
     by : str, optional
         Column whose every value gets a block of its own.
     group : str, optional
@@ -151,14 +150,10 @@ def names(row: dict[str, Any], where: str) -> list[str]:
     """Return the labels of a row."""
     if "labels" not in row:
         raise InputError(f"{where}: no column 'labels'{nearest('labels', list(row))}")
-    value = row["labels"]
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(SEPARATOR) if part.strip()]
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InputError(f"{where}: field 'labels': expected a list of names, got {value!r}")
-    return value
+    try:
+        return label_names(row["labels"])
+    except InputError as error:
+        raise InputError(f"{where}: field 'labels': {error}") from None
 
 
 @stage("evaluate")

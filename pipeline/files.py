@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +39,44 @@ def atomic(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _replace(temporary, path)
-    except OSError as error:
-        if error.errno not in _UNWRITABLE:
-            raise
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another output") from error
+        with unwritable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def unwritable(path: Path) -> Iterator[None]:
+    """Turn what the operating system says of an output that cannot be written into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another output") from error
+
+
+@contextmanager
+def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file at `path`, which one process at a time can.
+
+    Raises
+    ------
+    InputError
+        With `wait=False`, where another process holds it.
+    """
+    import fcntl
+
+    with Path(path).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{path}: another process is at this; wait for it, or end it") from None
+        yield
 
 
 def _replace(temporary: Path, path: Path) -> None:
@@ -73,6 +102,27 @@ def write_json(path: str | Path, value: object) -> None:
 
 Row = Mapping[str, Any]
 Write = Callable[[Sequence[Row] | pa.RecordBatch], None]
+Encode = Callable[[Sequence[Row]], bytes]
+FORMATS = (".jsonl", ".csv", ".parquet")
+COMPRESSED = (".gz", ".zst")
+
+
+def form_of(path: str | Path) -> tuple[str, str]:
+    """Return the extensions of format and compression of an output, such as (".csv", ".gz").
+
+    Raises
+    ------
+    ConfigError
+        For an extension that is not known, or Parquet, which compresses itself, in something else.
+    """
+    path = Path(path)
+    packing = path.suffix if path.suffix in COMPRESSED else ""
+    form = Path(path.name.removesuffix(packing)).suffix
+    if form not in FORMATS:
+        raise ConfigError(f"output={path}: extension must be one of {', '.join(sorted(FORMATS))}")
+    if packing and form == ".parquet":
+        raise ConfigError(f"output={path}: Parquet is compressed already; leave out {packing}")
+    return form, packing
 
 
 @contextmanager
@@ -82,7 +132,8 @@ def row_writer(path: str | Path, schema: pa.Schema) -> Iterator[Write]:
     Parameters
     ----------
     path : path
-        `.jsonl`, `.csv` (lists joined by ";", objects as JSON) or `.parquet`.
+        `.jsonl`, `.csv` (lists joined by ";", objects as JSON) or `.parquet`; the first two also with
+        `.gz` or `.zst`.
     schema : pyarrow.Schema
         Columns, in order.
 
@@ -91,12 +142,20 @@ def row_writer(path: str | Path, schema: pa.Schema) -> Iterator[Write]:
     ConfigError
         For any other extension.
     """
-    path = Path(path)
-    writers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
-    if path.suffix not in writers:
-        raise ConfigError(f"output={path}: extension must be one of {', '.join(sorted(writers))}")
-    with atomic(path) as temporary, writers[path.suffix](temporary, schema) as write:
-        yield write
+    form, packing = form_of(path)
+    with atomic(path) as temporary:
+        if form == ".parquet":
+            with _parquet(temporary, schema) as write:
+                yield write
+            return
+        head, encode = encoder(form, schema)
+        with temporary.open("wb") as file:
+            file.write(packed(head, packing))
+
+            def write_packed(batch: Sequence[Row] | pa.RecordBatch) -> None:
+                file.write(packed(encode(_rows(batch)), packing))
+
+            yield write_packed
 
 
 def write_rows(path: str | Path, rows: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
@@ -107,6 +166,28 @@ def write_rows(path: str | Path, rows: Iterable[pa.RecordBatch], schema: pa.Sche
             write(batch)
             count += batch.num_rows
     return count
+
+
+def encoder(form: str, schema: pa.Schema) -> tuple[bytes, Encode]:
+    """Return what a file begins with, and what makes rows into bytes to follow.
+
+    For Parquet, which cannot be written piece by piece, the pieces are what `parquet_of` reads.
+    """
+    if form == ".jsonl":
+        return b"", _json_lines
+    if form == ".csv":
+        head = _csv_lines([schema.names])
+        return head, lambda rows: _csv_lines([_cell(row.get(n)) for n in schema.names] for row in rows)
+    return _framed(schema), lambda rows: _framed(schema, pa.RecordBatch.from_pylist(list(rows), schema))
+
+
+def packed(data: bytes, packing: str) -> bytes:
+    """Return a gzip member or a zstd frame; a file may be several, one after the other."""
+    if packing == ".gz":
+        import gzip
+
+        return gzip.compress(data, compresslevel=6, mtime=0)
+    return pa.Codec("zstd").compress(data, asbytes=True) if packing == ".zst" else data
 
 
 def encodable(value: Any) -> Any:
@@ -122,21 +203,32 @@ def _rows(batch: Sequence[Row] | pa.RecordBatch) -> Sequence[Row]:
     return batch.to_pylist() if isinstance(batch, pa.RecordBatch) else batch
 
 
-@contextmanager
-def _jsonl(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    encode = json.JSONEncoder(ensure_ascii=False, default=str).encode  # Parquet has dates
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        yield lambda batch: file.writelines(f"{encode(row)}\n" for row in _rows(batch))
+_encode_json = json.JSONEncoder(ensure_ascii=False, default=str).encode  # Parquet has dates
+_SIMPLE: dict[type, Callable[[Any], str]] = {
+    str: json.encoder.encode_basestring,
+    int: int.__repr__,
+    dict: lambda value: "{" + _members(value) + "}",
+}
 
 
-@contextmanager
-def _csv(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(schema.names)
-        yield lambda batch: writer.writerows(
-            [_cell(row.get(name)) for name in schema.names] for row in _rows(batch)
-        )
+def _json_lines(rows: Sequence[Row]) -> bytes:
+    return "".join(["{" + _members(row) + "}\n" for row in rows]).encode()
+
+
+def _members(row: Row) -> str:
+    """Return what `json` would, in half the time for the small objects that rows are."""
+    return ", ".join([f"{_key(key)}: {_SIMPLE.get(type(v), _encode_json)(v)}" for key, v in row.items()])
+
+
+@lru_cache(maxsize=1000)
+def _key(key: Any) -> str:
+    return _encode_json({key: 0})[1:-4]
+
+
+def _csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
 
 
 def _cell(value: Any) -> Any:
@@ -155,3 +247,28 @@ def _parquet(path: Path, schema: pa.Schema) -> Iterator[Write]:
             if isinstance(batch, pa.RecordBatch)
             else pa.RecordBatch.from_pylist(list(batch), schema=schema)
         )
+
+
+def _framed(schema: pa.Schema, batch: pa.RecordBatch | None = None) -> bytes:
+    """Return an Arrow stream of one batch, or none, behind its length."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        if batch is not None:
+            stream.write_batch(batch)
+    data = sink.getvalue().to_pybytes()
+    return len(data).to_bytes(8, "little") + data
+
+
+def parquet_of(pieces: Path, path: Path) -> None:
+    """Write a Parquet file of the pieces that an `encoder` made."""
+    with pieces.open("rb") as file:
+
+        def streams() -> Iterator[pa.RecordBatchStreamReader]:
+            while head := file.read(8):
+                yield pa.ipc.open_stream(file.read(int.from_bytes(head, "little")))
+
+        every = streams()
+        with _parquet(path, next(every).schema) as write:
+            for stream in every:
+                for batch in stream:
+                    write(batch)

@@ -109,6 +109,8 @@ def main(config: DictConfig) -> None:
 
     if config.on_error not in ON_ERROR:
         raise ConfigError(f"on_error={config.on_error}: must be one of {', '.join(ON_ERROR)}")
+    if config.engine == "spark":
+        return _on_spark(config)
     source, output = Path(config.input), Path(config.output)
     if source.resolve() == output.resolve():
         raise InputError(f"output={output}: is the input too; choose another file")
@@ -128,6 +130,17 @@ def main(config: DictConfig) -> None:
         _show(tally.dropped)
         sys.stdout.write(f"dropped segments are in {beside}\n")
     sys.stdout.write(f"{tally}; written to {output}\n")
+
+
+def _on_spark(config: DictConfig) -> None:
+    from pipeline.engines.spark import cut, spark
+
+    if config.explain or config.on_error != "raise":
+        raise ConfigError("explain=true and on_error=skip are for engine=local")
+    with spark(config.spark.master, config.spark.conf) as session:
+        how = {"text": config.text, "partition_by": config.spark.partition_by}
+        counts = cut(session, config.input, config.output, **how)
+    sys.stdout.write(f"{counts['rows']} sentences; written to {config.output}\n")
 
 
 def _show(dropped: list[Dropped]) -> None:

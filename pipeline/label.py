@@ -14,24 +14,32 @@ import pyarrow as pa
 from omegaconf import DictConfig
 
 from pipeline.app import stage
-from pipeline.files import write_json, write_rows
+from pipeline.files import row_writer, write_json, write_rows
+from pipeline.labels.aggregation import decide
 from pipeline.labels.agreement import agreement
-from pipeline.labels.annotations import Annotation, by_sentence, check, majority, read_annotations
+from pipeline.labels.annotations import Annotation, by_sentence, check, read_annotations
+from pipeline.labels.coders import coders, disputed
 from pipeline.labels.labelset import label_set
-from pipeline.schema import SENTENCES, Article, InputError, LabelSet
+from pipeline.schema import FINGERPRINT, SENTENCES, Article, InputError, LabelSet
 from pipeline.text.cleaning import clean
 from pipeline.text.decoding import open_text
 from pipeline.text.readers import read_articles
 from pipeline.text.sentences import split_article
 
 METADATA = ("topic", "register", "region", "date", "source", "writer", "split")
-FINGERPRINT = b"pipeline.inputs"
 
 
 def label(
-    articles: str | Path, metadata: str | Path | None, annotations: str | Path, labels: LabelSet
-) -> tuple[pa.Table, dict[str, Any]]:
-    """Return the labelled sentences and what there is to say about them.
+    articles: str | Path,
+    metadata: str | Path | None,
+    annotations: str | Path,
+    labels: LabelSet,
+    *,
+    rule: str = "majority",
+    adjudicator: str | None = None,
+    seed: int = 0,
+) -> tuple[pa.Table, dict[str, Any], list[dict[str, Any]]]:
+    """Return the labelled sentences, what there is to say about them, and the disputed ones.
 
     Parameters
     ----------
@@ -42,13 +50,20 @@ def label(
     annotations : path
         JSONL, one annotator's labels for one sentence a line.
     labels : LabelSet
+    rule, adjudicator
+        How one set of labels comes of several; see `pipeline.labels.aggregation.decide`.
+    seed : int
+        Of the intervals.
 
     Returns
     -------
     table : pyarrow.Table
         The columns of `schema.SENTENCES`, `labels` (list of names), and those of the metadata.
     statistics : dict
-        Counts, co-occurrence, agreement, and how annotated and ingested sentences match.
+        Counts, co-occurrence, agreement, how annotators compare, who decided how often, and how
+        annotated and ingested sentences match.
+    disputed : list of dict
+        See `pipeline.labels.coders.disputed`.
 
     Raises
     ------
@@ -62,9 +77,10 @@ def label(
         check(annotation, read, labels)
         votes.append(annotation)
     grouped = by_sentence(votes)
+    decided = decide(list(grouped.values()), labels, by=rule, adjudicator=adjudicator)
     columns: dict[str, list[Any]] = {name: [] for name in (*SENTENCES.names, "labels", *METADATA)}
     position: Counter[str] = Counter()
-    for (article, start, end), same in grouped.items():
+    for ((article, start, end), same), final in zip(grouped.items(), decided, strict=True):
         row = {
             "article": article,
             "sentence": position[article],
@@ -72,14 +88,19 @@ def label(
             "start": start,
             "end": end,
             "text": clean(same[0].text),
-            "labels": majority(same, labels),
+            "labels": final.labels,
         }
         position[article] += 1
         known = about.get(article, {})
         for name, column in columns.items():
             column.append(row[name] if name in row else known.get(name, ""))
     table = pa.table(columns, schema=labelled_schema())
-    return table, _statistics(table, list(grouped.values()), read, labels)
+    same_sentence = list(grouped.values())
+    statistics = _statistics(table, same_sentence, read, labels)
+    topics = {name: known.get("topic", "") for name, known in about.items()}
+    statistics["coders"] = coders(same_sentence, labels, topics, seed=seed)
+    statistics["decided_by"] = dict(Counter(one.by for one in decided).most_common())
+    return table, statistics, disputed(same_sentence, decided, labels)
 
 
 def labelled_schema() -> pa.Schema:
@@ -105,9 +126,9 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def fingerprint(paths: Sequence[str | Path | None], labels: LabelSet) -> str:
-    """Return a digest of all files below `paths` and of the label set: it tells stale from current."""
-    digest = hashlib.sha256(repr(labels).encode())
+def fingerprint(paths: Sequence[str | Path | None], labels: LabelSet, *settings: object) -> str:
+    """Return a digest of all files below `paths`, the label set and settings: it tells stale from current."""
+    digest = hashlib.sha256(repr((labels, *settings)).encode())
     for path in [Path(path) for path in paths if path]:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
@@ -117,15 +138,34 @@ def fingerprint(paths: Sequence[str | Path | None], labels: LabelSet) -> str:
 
 
 def prepare(config: DictConfig, *, output: Path, statistics: Path) -> dict[str, Any]:
-    """Label the configured corpus into `output`, with its fingerprint, and return the statistics."""
-    labels = label_set(config.labels)
+    """Label the configured corpus into `output`, with its fingerprint, and return the statistics.
+
+    The disputed sentences go beside the output, into NAME.disputed.jsonl.
+    """
     corpus = config.corpus
-    table, found = label(corpus.articles, corpus.metadata, corpus.annotations, labels)
-    found["fingerprint"] = fingerprint([corpus.articles, corpus.metadata, corpus.annotations], labels)
+    table, found, disagreed = label(
+        corpus.articles,
+        corpus.metadata,
+        corpus.annotations,
+        label_set(config.labels),
+        rule=config.aggregation.rule,
+        adjudicator=config.aggregation.adjudicator,
+        seed=config.seed,
+    )
+    found["fingerprint"] = current(config)
     schema = table.schema.with_metadata({FINGERPRINT: found["fingerprint"].encode()})
     write_rows(output, table.replace_schema_metadata(schema.metadata).to_batches(), schema)
     write_json(statistics, found)
+    with row_writer(output.with_suffix(".disputed.jsonl"), pa.schema([])) as write:
+        write(disagreed)
     return found
+
+
+def current(config: DictConfig) -> str:
+    """Return the fingerprint of the configured corpus and labels."""
+    corpus, how = config.corpus, config.aggregation
+    paths = [corpus.articles, corpus.metadata, corpus.annotations]
+    return fingerprint(paths, label_set(config.labels), how.rule, how.adjudicator)
 
 
 def _statistics(
@@ -167,6 +207,8 @@ def summary(statistics: dict[str, Any]) -> str:
     lines.append("  together: " + ", ".join(f"{k} {n}" for k, n in list(statistics["together"].items())[:6]))
     if shared := statistics["sentences_with_two_votes"]:
         lines.append(f"  Krippendorff's alpha over {shared} sentences labelled twice or more")
+        lines += _coder_lines(statistics["coders"], list(statistics["counts"]))
+        lines.append("  decided by: " + ", ".join(f"{k} {n}" for k, n in statistics["decided_by"].items()))
     lines.append(
         f"  ingest finds {statistics['ingest_finds'] / max(statistics['sentences'], 1):.1%} of the annotated "
         f"sentences exactly, and {statistics['ingest_finds_besides']} segments besides"
@@ -174,11 +216,21 @@ def summary(statistics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _coder_lines(compared: dict[str, Any], labels: Sequence[str]) -> list[str]:
+    """Return the table of F1 between each annotator and the others."""
+    lines = [f"  {'F1 with the others':<22}{'read':>7}" + "".join(f"{name:>16}" for name in labels)]
+    for name, one in compared["annotators"].items():
+        cells = [f"{one['f1'][label]['value']:.2f}" if label in one["f1"] else "-" for label in labels]
+        lines.append(f"  {name:<22}{one['sentences']:>7}" + "".join(f"{cell:>16}" for cell in cells))
+    return lines
+
+
 @stage("label")
 def main(config: DictConfig) -> None:
     """Run the stage."""
     statistics = prepare(config, output=Path(config.output), statistics=Path(config.statistics))
-    sys.stdout.write(f"{summary(statistics)}\nwritten to {config.output} and {config.statistics}\n")
+    beside = Path(config.output).with_suffix(".disputed.jsonl")
+    sys.stdout.write(f"{summary(statistics)}\nwritten to {config.output}, {config.statistics} and {beside}\n")
 
 
 if __name__ == "__main__":

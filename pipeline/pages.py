@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pipeline.evaluation.drift import LENGTH_EDGES, verdict
 from pipeline.files import atomic
 from pipeline.schema import Article, LabelSet
 
@@ -59,6 +62,69 @@ def articles_page(
     )
     with atomic(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def drift_page(
+    output: Path, report: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]
+) -> None:
+    """Write a page of `pipeline.evaluation.drift.compare`'s report and of the two profiles."""
+    scores, lengths = np.linspace(0, 0.9, 10).round(1), ["0", *map(str, LENGTH_EDGES)]
+    charts = [
+        _chart(f"probability of {name}", scores, before["scores"][k], now["scores"][k])
+        for k, name in enumerate(report["labels"])
+    ]
+    charts.append(_chart("words in a sentence", lengths, before["lengths"], now["lengths"]))
+    text = _environment().get_template("drift.html.j2")
+    page = text.render(
+        report=report,
+        nonce=secrets.token_urlsafe(12),
+        rows=_drift_rows(report),
+        charts=charts,
+        words=_moved(before, now),
+    )
+    with atomic(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _drift_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = [
+        {"name": name, **one["score"], "before": f"{one['rate_before']:.1%}", "now": f"{one['rate_now']:.1%}"}
+        for name, one in report["labels"].items()
+    ]
+    rows.append({"name": "length", **report["length"], "before": "", "now": ""})
+    words = report["vocabulary"]
+    rare = {side: f"{words[f'rare_{side}']:.1%} other words" for side in ("before", "now")}
+    rows.append({"name": "vocabulary", **words, "ks": None, **rare})
+    return [row | {"verdict": verdict(row["psi"])} for row in rows]
+
+
+def _chart(name: str, bins: Iterable[object], before: Sequence[int], now: Sequence[int]) -> dict[str, Any]:
+    shares = [np.array(counts) / max(sum(counts), 1) for counts in (before, now)]
+    top, width = max(map(np.max, shares)) or 1.0, 250 / len(before)
+    return {
+        "name": name,
+        "bars": [
+            {
+                "name": bin_name,
+                "x": round(5 + k * width, 1),
+                "width": round(width * 0.42, 1),
+                "before": round(95 * one / top, 1),
+                "now": round(95 * other / top, 1),
+                "tip": f"from {bin_name}: {one:.1%} trained on, {other:.1%} here",
+            }
+            for k, (bin_name, one, other) in enumerate(zip(bins, *shares, strict=True))
+        ],
+    }
+
+
+def _moved(before: Mapping[str, Any], now: Mapping[str, Any], most: int = 15) -> list[dict[str, Any]]:
+    """Return the words whose shares differ most, by what each adds to the stability index."""
+    p, q = (
+        (np.array(one["words"]) + 0.5) / (sum(one["words"]) + len(one["words"]) / 2) for one in (before, now)
+    )
+    names = [*before["vocabulary"], "all others"]
+    order = np.argsort(-(q - p) * np.log(q / p), kind="stable")[:most]
+    return [{"name": names[i], "before": 1000 * p[i], "now": 1000 * q[i]} for i in order]
 
 
 def _paragraphs(rows: Sequence[Mapping[str, Any]], raw: str | None, labels: LabelSet) -> list[dict[str, Any]]:

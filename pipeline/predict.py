@@ -4,76 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
-from itertools import chain, islice
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from pipeline.app import ROOT, stage
-from pipeline.schema import Article, ConfigError, InputError
+from pipeline.schema import ConfigError, InputError
+from pipeline.scoring import ADDED, Job, Piece, chunks, pieces, predict, sentences_of, unfit
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from pipeline.bundle import Bundle
 
-Row = dict[str, Any]
-Item = TypeVar("Item")
 UNITS = ("article", "sentence")
-ADDED = ("labels", "scores")
 PAGE = ".html"
-
-
-def predict(bundle: Bundle, rows: Iterable[Row], *, batch_size: int = 8192) -> Iterator[list[Row]]:
-    """Give each row its `labels` and `scores`, a batch at a time.
-
-    Parameters
-    ----------
-    bundle : Bundle
-    rows : iterable of dict
-        With `text`. A column called `labels` or `scores` goes on as `input_labels`, `input_scores`.
-    batch_size : int
-        Rows scored at once; results do not depend on it.
-
-    Yields
-    ------
-    list of dict
-        One row out per row in, in order; `labels` a list of names, `scores` name to probability.
-    """
-    columns = bundle.labels.names
-    for batch in batches(rows, batch_size):
-        probabilities = bundle.probabilities([row["text"] for row in batch])
-        given = bundle.names(bundle.decision.labels(probabilities))
-        scored = []
-        for row, labels, scores in zip(batch, given, probabilities.round(6).tolist(), strict=True):
-            carried = {f"input_{key}" if key in ADDED else key: value for key, value in row.items()}
-            scored.append(carried | {"labels": labels, "scores": dict(zip(columns, scores, strict=True))})
-        yield scored
-
-
-def sentences_of(articles: Iterable[Article]) -> Iterator[Row]:
-    """Yield the sentences of articles as rows."""
-    from pipeline.text.sentences import split_article
-
-    for article in articles:
-        for s in split_article(article)[0]:
-            yield {
-                "article": s.article,
-                "sentence": s.sentence,
-                "kind": s.kind,
-                "start": s.start,
-                "end": s.end,
-                "text": s.text,
-            }
-
-
-def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of up to `size` items."""
-    if size < 1:
-        raise ConfigError(f"batch_size={size}: must be at least 1")
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
+PIPE = "-"
+ENGINES = ("local", "spark")
 
 
 @stage("predict")
@@ -82,89 +32,226 @@ def main(config: DictConfig) -> None:
     from pipeline.bundle import load
     from pipeline.tracking import local_folder
 
+    _check(config)
+    if config.engine == "spark":
+        return _on_spark(config)
+    folder = local_folder(config.model_uri, ROOT)
+    bundle = load(folder)
+    if config.drift and "reference" not in bundle.card:
+        raise InputError(
+            f"{folder}: has no profile of its training sentences; train it anew or leave out drift"
+        )
+    counts = _page(bundle, config) if str(config.output).endswith(PAGE) else _stream(bundle, folder, config)
+    _say(counts, config.output)
+
+
+def _say(counts: dict[str, int], output: str) -> None:
+    tally = ", ".join(f"{name} {n}" for name, n in counts.items() if name != "rows")
+    where = "" if output == PIPE else f"written to {output}\n"
+    out = sys.stderr if output == PIPE else sys.stdout
+    out.write(f"{counts['rows']} sentences labelled: {tally}\n{where}")
+
+
+def _on_spark(config: DictConfig) -> None:
+    from pipeline.bundle import load
+    from pipeline.engines.spark import label, spark
+    from pipeline.tracking import local_folder
+
+    folder = local_folder(config.model_uri, ROOT)
+    labels = load(folder).labels
+    with spark(config.spark.master, config.spark.conf) as session:
+        how = {
+            "unit": config.unit,
+            "batch_size": config.batch_size,
+            "partition_by": config.spark.partition_by,
+        }
+        _say(label(session, config.input, config.output, folder=folder, labels=labels, **how), config.output)
+
+
+def _check(config: DictConfig) -> None:
     if config.unit not in UNITS:
         raise ConfigError(f"unit={config.unit}: must be one of {', '.join(UNITS)}")
-    source, output = Path(config.input), Path(config.output)
-    if source.resolve() == output.resolve():
-        raise InputError(f"output={output}: is the input too; choose another file")
-    bundle = load(local_folder(config.model_uri, ROOT))
-    counts = _label(bundle, source, output, config.unit, config.batch_size)
-    tally = ", ".join(f"{name} {counts[name]}" for name in bundle.labels.names)
-    sys.stdout.write(f"{counts['rows']} sentences labelled: {tally}\nwritten to {output}\n")
+    if config.engine not in ENGINES:
+        raise ConfigError(f"engine={config.engine}: must be one of {', '.join(ENGINES)}")
+    if not isinstance(config.workers, int) or config.workers < 1:
+        raise ConfigError(f"workers={config.workers}: must be a number of processes, 1 or more")
+    if config.drift and Path(config.drift).suffix not in (PAGE, ".json"):
+        raise ConfigError(f"drift={config.drift}: extension must be .html or .json")
+    if config.output == PIPE:
+        return
+    if str(config.output).endswith(PAGE) and config.drift:
+        raise ConfigError("drift: not for a page of articles; write .jsonl, .csv or .parquet")
+    if Path(config.input).resolve() == Path(config.output).resolve():
+        raise InputError(f"output={config.output}: is the input too; choose another file")
 
 
-def _label(bundle: Bundle, source: Path, output: Path, unit: str, batch_size: int) -> dict[str, int]:
-    """Read, label, write; return how many rows and how many of each label."""
-    import pyarrow as pa
-
-    from pipeline.files import encodable
+def _items(config: DictConfig) -> Iterator[Any]:
     from pipeline.text.readers import read_articles, read_rows
 
-    counts = dict.fromkeys(("rows", *bundle.labels.names), 0)
-    if output.suffix == PAGE:
-        from pipeline.pages import articles_page
+    return read_articles(config.input) if config.unit == "article" else read_rows(config.input)
 
-        articles = list(read_articles(source)) if unit == "article" else []
-        rows = sentences_of(articles) if unit == "article" else map(encodable, read_rows(source))
-        scored = list(chain.from_iterable(_counted(predict(bundle, rows, batch_size=batch_size), counts)))
-        articles_page(output, articles, scored, bundle.labels)
-        return counts
-    rows = sentences_of(read_articles(source)) if unit == "article" else map(encodable, read_rows(source))
-    stream = _counted(predict(bundle, rows, batch_size=batch_size), counts)
-    first = next(stream, [])
-    known = {key for row in first for key in row}
-    try:
-        with _writer(output, first, bundle.labels.names, unit) as write:
-            for batch in chain([first] if first else [], stream):
-                late = {key for row in batch for key in row} - known
-                if late and output.suffix != ".jsonl":
-                    raise InputError(f"{source}: column {min(late)!r} is not in the first rows; write .jsonl")
-                write(batch)
-    except pa.ArrowException as error:
-        reason = str(error).splitlines()[0][:120]
-        raise InputError(f"{output}: Parquet cannot hold these columns ({reason}); write .jsonl") from None
+
+def _page(bundle: Bundle, config: DictConfig) -> dict[str, int]:
+    """Write articles, or rows, as a page."""
+    from pipeline.files import encodable
+    from pipeline.pages import articles_page
+    from pipeline.schema import Article
+
+    items = list(_items(config))
+    articles = [item for item in items if isinstance(item, Article)]
+    rows = sentences_of(articles) if articles else map(encodable, items)
+    scored = list(chain.from_iterable(predict(bundle, rows, batch_size=config.batch_size)))
+    articles_page(Path(config.output), articles, scored, bundle.labels)
+    counts = dict.fromkeys(bundle.labels.names, 0) | {"rows": len(scored)}
+    for row in scored:
+        for name in row["labels"]:
+            counts[name] += 1
     return counts
 
 
-def _counted(scored: Iterable[list[Row]], counts: dict[str, int]) -> Iterator[list[Row]]:
+def _stream(bundle: Bundle, folder: Path, config: DictConfig) -> dict[str, int]:
+    """Read, label and write piece by piece; return how many rows and how many of each label."""
+    from pipeline.evaluation.drift import merged
+    from pipeline.files import form_of
     from pipeline.progress import counter
+    from pipeline.text.decoding import bytes_read
 
-    with counter("sentences") as advance:
-        for batch in scored:
-            counts["rows"] += len(batch)
-            for row in batch:
-                for name in row["labels"]:
-                    counts[name] += 1
-            advance(len(batch))
-            yield batch
+    form, packing = (".jsonl", "") if config.output == PIPE else form_of(config.output)
+    parts = chunks(_items(config), config.batch_size)
+    first = next(parts, [])
+    job = Job(
+        bundle=str(folder),
+        source=str(config.input),
+        output=str(config.output),
+        form=form,
+        packing=packing,
+        schema=_schema(first, form, bundle.labels.names, config.output),
+        batch_size=config.batch_size,
+        drift=bool(config.drift),
+    )
+    total: dict[str, Any] = {"counts": dict.fromkeys(("rows", *bundle.labels.names), 0), "drift": None}
+    with _output(config, job, folder) as output, counter("sentences", _size(config), bytes_read) as advance:
+        total = output.notes or total
+        left = _skipped(chain([first] if first else [], parts), output.done - 1)
+        for piece in pieces(bundle, job, left, config.workers):
+            total = _added(total, piece, merged)
+            output.append(piece.data, total)
+            advance(piece.counts["rows"])
+    if config.drift:
+        _report_drift(bundle, total["drift"], Path(config.drift))
+    return total["counts"]
 
 
-def _writer(
-    output: Path, first: list[Row], labels: tuple[str, ...], unit: str
-) -> AbstractContextManager[Any]:
-    """Open the output; the columns of a table of sentences are those of its first rows."""
+def _added(total: dict[str, Any], piece: Piece, merged: Any) -> dict[str, Any]:
+    counts = {name: total["counts"][name] + n for name, n in piece.counts.items()}
+    return {"counts": counts, "drift": merged(total["drift"], piece.drift) if piece.drift else None}
+
+
+def _skipped(parts: Iterable[Any], done: int) -> Iterator[Any]:
+    """Leave out the chunks that are in the output already; their ids were checked in reading them."""
+    for number, chunk in enumerate(parts):
+        if number >= done:
+            yield chunk
+
+
+class _Pipe:
+    """Standard output, as an output that is not gone on with."""
+
+    done, notes = 1, None
+
+    def append(self, data: bytes, notes: object) -> None:
+        """Write."""
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _output(config: DictConfig, job: Job, folder: Path) -> Iterator[Any]:
+    """Open the output; what was interrupted stays to be gone on with, what went wrong goes."""
+    from pipeline.files import parquet_of
+    from pipeline.resume import Partial
+
+    if config.output == PIPE:
+        yield _Pipe()
+        return
+    partial = Partial(config.output, _key(config, job, folder))
+    try:
+        if partial.done:
+            done = partial.notes["counts"]["rows"] if partial.notes else 0
+            sys.stderr.write(f"going on after {done} sentences\n")
+        else:
+            partial.append(job.head(), None)
+        yield partial
+        partial.finish(parquet_of if job.form == ".parquet" else None)
+    except Exception:
+        partial.discard()
+        raise
+
+
+def _key(config: DictConfig, job: Job, folder: Path) -> list[Any]:
+    """Return what an output follows from; something new each time where the input cannot be read again."""
+    import os
+    import time
+
+    from pipeline.bundle import MANIFEST
+    from pipeline.text.readers import files_of
+
+    if config.input == PIPE:
+        return [time.time_ns(), os.getpid()]
+    files = [(str(file), (s := file.stat()).st_size, s.st_mtime_ns) for file in files_of(config.input)]
+    settings = [config.unit, job.batch_size, job.form, job.packing, job.drift, str(job.schema)]
+    return [files, settings, (folder / MANIFEST).read_text(encoding="utf-8")]
+
+
+def _size(config: DictConfig) -> int | None:
+    """Return the bytes there are to read, where that is known."""
+    from pipeline.text.readers import files_of
+
+    return None if config.input == PIPE else sum(file.stat().st_size for file in files_of(config.input))
+
+
+def _schema(first: list[Any], form: str, labels: tuple[str, ...], output: str) -> pa.Schema:
+    """Return the columns of the output; those of a table of sentences are its first rows'."""
     import pyarrow as pa
 
-    from pipeline.files import row_writer
-    from pipeline.schema import SENTENCES
+    from pipeline.files import encodable
+    from pipeline.schema import SENTENCES, Article
 
     added = [
         pa.field("labels", pa.list_(pa.string())),
         pa.field("scores", pa.struct([(name, pa.float64()) for name in labels])),
     ]
-    if unit == "article":
-        carried = list(SENTENCES)
+    if not first or isinstance(first[0], Article):
+        return pa.schema([*SENTENCES, *added])
+    columns: dict[str, list[Any]] = {key: [] for row in first for key in row}
+    if form != ".parquet":  # names are all that matters
+        kinds = {name: pa.string() for name in columns}
     else:
-        names = dict.fromkeys(key for row in first for key in row if key not in ADDED)
-        if output.suffix == ".parquet":
-            kinds = [pa.array([row.get(name) for row in first]).type for name in names]
-        else:  # names are all that matters
-            kinds = [pa.null()] * len(names)
-        carried = [
-            pa.field(name, pa.string() if pa.types.is_null(kind) else kind)
-            for name, kind in zip(names, kinds, strict=True)
-        ]
-    return row_writer(output, pa.schema([*carried, *added]))
+        try:
+            kinds = {name: pa.array([encodable(row.get(name)) for row in first]).type for name in columns}
+        except pa.ArrowException as error:
+            raise InputError(unfit(output, error)) from None
+    carried = [
+        pa.field(f"input_{name}" if name in ADDED else name, pa.string() if pa.types.is_null(kind) else kind)
+        for name, kind in kinds.items()
+    ]
+    return pa.schema([*carried, *added])
+
+
+def _report_drift(bundle: Bundle, counted: dict[str, Any] | None, path: Path) -> None:
+    """Write how far the sentences are from the training sentences."""
+    from pipeline.evaluation.drift import compare
+    from pipeline.files import write_json
+    from pipeline.pages import drift_page
+
+    if counted is None:
+        raise InputError("drift: there is no sentence to compare")
+    report = compare(bundle.card["reference"], counted, bundle.labels.names)
+    if path.suffix == ".json":
+        write_json(path, report)
+    else:
+        drift_page(path, report, bundle.card["reference"], counted)
+    sys.stderr.write(f"drift: {report['verdict']} (index {report['shift']:.2f}); see {path}\n")
 
 
 if __name__ == "__main__":

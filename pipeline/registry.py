@@ -38,7 +38,9 @@ def challenge(client: Any, name: str, model_id: str, run_id: str) -> str:
     """
     if not any(model.name == name for model in client.search_registered_models(f"name = '{name}'")):
         client.create_registered_model(name, description="Classifiers of news sentences.")
-    made = client.create_model_version(name, f"models:/{model_id}", run_id=run_id, model_id=model_id)
+    # By its place: `models:/…` would be looked for in the store that is MLflow's default at the time.
+    place = client.get_logged_model(model_id).artifact_location
+    made = client.create_model_version(name, place, run_id=run_id, model_id=model_id)
     client.set_registered_model_alias(name, CHALLENGER, made.version)
     if CHAMPION not in aliases(client, name):
         client.set_registered_model_alias(name, CHAMPION, made.version)

@@ -11,6 +11,8 @@ import pyarrow as pa
 Task = Literal["multilabel", "multiclass"]
 Kind = Literal["headline", "body"]
 
+FINGERPRINT = b"pipeline.inputs"  # key in a table's metadata: a digest of what it was made from
+
 SENTENCES = pa.schema(
     [
         ("article", pa.string()),
@@ -94,17 +96,21 @@ class LabelSet:
     definitions : dict of str to str
         One for each name; may be empty where the labels came from a table.
     task : {"multilabel", "multiclass"}
+    examples : dict of str to tuple of str
+        Sentences that carry the label, for annotators; may be empty.
     """
 
     names: tuple[str, ...]
     definitions: dict[str, str] = field(default_factory=dict)
     task: Task = "multilabel"
+    examples: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
             raise ConfigError(f"labels: names must differ, got {', '.join(self.names)}")
-        if unknown := sorted(set(self.definitions) - set(self.names)):
-            raise ConfigError(f"labels: definition of unknown label {unknown[0]!r}")
+        for what, given in (("definition", self.definitions), ("examples", self.examples)):
+            if unknown := sorted(set(given) - set(self.names)):
+                raise ConfigError(f"labels: {what} of unknown label {unknown[0]!r}")
 
     def index(self, name: str) -> int:
         """Return the column of `name`; raises InputError naming the nearest label."""

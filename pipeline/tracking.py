@@ -15,11 +15,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.files import locked
 from pipeline.schema import PipelineError
 
 METRICS = ("macro_f1", "micro_f1", "subset_accuracy")
 LONGEST_PARAMETER = 6000
 PARAMETERS_A_BATCH = 100
+# Names the run that runs opened in this process and those it starts are children of.
+PARENT = "PIPELINE_PARENT_RUN"
+METRICS_A_BATCH = 1000
 
 
 class TrackingError(PipelineError):
@@ -27,8 +31,12 @@ class TrackingError(PipelineError):
 
 
 @contextmanager
-def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run]:
+def run(
+    uri: str | None, experiment: str, name: str, root: Path, *, resume: str | None = None
+) -> Iterator[Run]:
     """Open a run, ended as finished, failed or killed by how the block ends.
+
+    Within `pipeline.families.children` it becomes a child.
 
     Parameters
     ----------
@@ -36,6 +44,8 @@ def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run
         An MLflow tracking URI. Without it, SQLite in `root` with artifacts beside it.
     experiment, name : str
     root : path
+    resume : str, optional
+        Id of a run that was broken off: it goes on, where the store still has it.
 
     Raises
     ------
@@ -44,7 +54,7 @@ def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run
     """
     from pipeline.experiments import PROCESS, end_dead_runs, process, unique_name
 
-    with connected(uri, root) as client:
+    with _alone(uri, root), connected(uri, root) as client:
         from mlflow.exceptions import MlflowException
 
         found = client.get_experiment_by_name(experiment)
@@ -52,10 +62,12 @@ def run(uri: str | None, experiment: str, name: str, root: Path) -> Iterator[Run
         experiment_id = (
             found.experiment_id if found else client.create_experiment(experiment, artifact_location=location)
         )
-        end_dead_runs(client, experiment_id)
-        tags = _source(root) | {PROCESS: process()}
-        name = unique_name(client, experiment_id, name)
-        run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
+        run_id = resume if resume and _restarted(client, resume) else None
+        if run_id is None:
+            end_dead_runs(client, experiment_id)
+            tags = _source(root) | {PROCESS: process()}
+            name = unique_name(client, experiment_id, name)
+            run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
     opened = Run(client, experiment_id, run_id, name)
     status = "FAILED"
     try:
@@ -91,6 +103,40 @@ def connected(uri: str | None, root: Path) -> Iterator[Any]:
         yield MlflowClient(tracking_uri=uri or default_uri(root))
     except (MlflowException, OSError) as error:
         raise TrackingError(f"tracking.uri={uri}: {_first_line(error)}; is the server running?") from None
+
+
+@contextmanager
+def _alone(uri: str | None, root: Path) -> Iterator[None]:
+    """Let one process at a time open a SQLite store: two that make its tables together ruin it."""
+    scheme, _, path = (uri or default_uri(root)).partition(":///")
+    if scheme != "sqlite":
+        yield
+        return
+    try:
+        with locked(f"{path.partition('?')[0]}.lock"):
+            yield
+    except OSError as error:
+        raise TrackingError(f"tracking.uri={uri}: {_first_line(error)}") from None
+
+
+def _restarted(client: Any, run_id: str) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.update_run(run_id, status="RUNNING")
+    except MlflowException:
+        return False
+    return True
+
+
+def logged(uri: str | None, run_id: str, root: Path) -> Run | None:
+    """Return a run that ended, to log more to it; None where the store does not have it."""
+    try:
+        with connected(uri, root) as client:
+            info = client.get_run(run_id).info
+    except TrackingError:
+        return None
+    return Run(client, info.experiment_id, run_id, info.run_name)
 
 
 @contextmanager
@@ -144,22 +190,29 @@ class Run:
             score = block[name]
             flat |= {f"{prefix}/{name}": score["value"]}
             flat |= {f"{prefix}/{name}_{bound}": score[bound] for bound in ("low", "high")}
-        for label, scores in block["per_label"].items():
-            flat |= {f"{prefix}/{label}/{key}": v for key, v in scores.items() if v is not None}
+        names = metric_names(list(block["per_label"]))
+        for name, scores in zip(names, block["per_label"].values(), strict=True):
+            flat |= {f"{prefix}/{name}/{key}": v for key, v in scores.items() if v is not None}
         now = int(time.time() * 1000)
-        self._client.log_batch(self.id, metrics=[Metric(k, float(v), now, 0) for k, v in flat.items()])
+        items = [Metric(k, float(v), now, 0) for k, v in flat.items()]
+        for begin in range(0, len(items), METRICS_A_BATCH):
+            self._client.log_batch(self.id, metrics=items[begin : begin + METRICS_A_BATCH])
 
     @_store_may_fail()
-    def numbers(self, values: Mapping[str, float]) -> None:
+    def numbers(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log single figures, such as seconds."""
         for key, value in values.items():
-            self._client.log_metric(self.id, key, value)
+            self._client.log_metric(self.id, key, value, step=step)
 
     @_store_may_fail()
     def tags(self, values: Mapping[str, str]) -> None:
         """Tag the run."""
         for key, value in values.items():
             self._client.set_tag(self.id, key, value)
+
+    def adopt(self, child: Run) -> None:
+        """Make another run a child of this one."""
+        child.tags({"mlflow.parentRunId": self.id})
 
     @_store_may_fail()
     def view(self, labels: Sequence[str]) -> None:
@@ -266,6 +319,17 @@ def home(root: Path) -> Path:
     return Path(*root.parts[: root.parts.index(".dvc")]) if ".dvc" in root.parts else root
 
 
+def metric_names(labels: Sequence[str]) -> list[str]:
+    """Return labels as parts of metrics' names, all different: MLflow allows letters, digits and " _-."."""
+    names: list[str] = []
+    for label in labels:
+        name = re.sub(r"[^\w .-]", "_", label)
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
+
+
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return `{"a.b.0": value}` for a nest of mappings and lists."""
     flat: dict[str, Any] = {}
@@ -289,6 +353,8 @@ def _source(root: Path) -> dict[str, str]:
             git, capture_output=True, text=True, check=True, timeout=10
         ).stdout.strip()
         tags["commit"] = tags["mlflow.source.git.commit"][:10]
+    if parent := os.environ.get(PARENT):
+        tags["mlflow.parentRunId"] = parent
     return tags | _dvc_hashes(root / "dvc.lock")
 
 

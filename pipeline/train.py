@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.app import ROOT, stage
+from pipeline.app import ROOT, apart, stage
 from pipeline.schema import ConfigError, InputError, LabelSet
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Data:
 @stage("train")
 def main(config: DictConfig) -> float:
     """Run the stage; returns what a sweep optimises, the cross-validated macro-F1."""
+    apart(config, output="bundle", report="report")
     return train(config, difference=difference())["cross_validation"]["macro_f1"]["value"]
 
 
@@ -85,34 +86,49 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
     from pipeline.models.portable import portable
 
     began = time.perf_counter()
-    labels = label_set_of(config)
-    data = split(labelled_sentences(config), labels, config)
+    data = corpus_of(config)
     leakage = leaks(data, config)
-    model = instantiate(config.model.estimator, _convert_="all")
-    decision = instantiate(config.decision, task=labels.task)
+    model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
+    decision = instantiate(config.decision, task=data.labels.task)
     with ExitStack() as stack:
         run = open_run(stack, config, difference)
         fitted, crossed = fit(model, decision, data, config.split.get("score_folds"))
-        bundle = Bundle(portable(fitted), crossed.decision, labels)
+        bundle = Bundle(portable(fitted), crossed.decision, data.labels)
         blocks, predicted = evaluate_both(bundle, crossed, data, config.seed)
         metrics = {
             "run_id": run.id if run else "",
             "model": config.model.name,
-            "labels": list(labels.names),
+            "labels": list(data.labels.names),
             "seed": config.seed,
             "data": describe(data),
             **blocks,
             "leakage": leakage,
             **examine(bundle, data, predicted["predicted"], config),
         }
-        bundle.card = card(metrics)
+        bundle.card = card(metrics) | {"reference": training_profile(data, crossed)}
         save(bundle, config.output)
-        report(Path(config.report), metrics, data, predicted, bundle, settings(config))
+        report(Path(config.report), metrics, data, predicted, bundle, settings(config), crossed)
         if run:
             seconds = {"train": time.perf_counter() - began, "score": predicted["seconds"]}
             try_to_log(run, config, metrics, data, seconds)
     say(conclusion(config, metrics, run))
     return metrics
+
+
+def corpus_of(config: DictConfig) -> Data:
+    """Return the configured corpus, split: the project's annotated articles, or tables of one's own."""
+    if config.corpus.get("kind", "articles") == "articles":
+        return split(labelled_sentences(config), label_set_of(config), config)
+    from pipeline.corpora.problems import left_out_rows
+    from pipeline.corpora.table import read_corpus
+
+    settings, labels = (OmegaConf.to_container(part, resolve=True) for part in (config.corpus, config.labels))
+    corpus = read_corpus(settings, labels, config.split.folds)  # type: ignore[arg-type]
+    data = split(corpus.table, corpus.labels, config)
+    for warning in [*corpus.warnings, *left_out_rows(data.table, data.split.left_out, corpus.places)]:
+        sys.stderr.write(f"warning: {warning}\n")
+    say(f"task: {corpus.labels.task}, {len(corpus.labels.names)} labels")
+    return data
 
 
 def label_set_of(config: DictConfig) -> LabelSet:
@@ -127,13 +143,13 @@ def labelled_sentences(config: DictConfig) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from pipeline.label import FINGERPRINT, fingerprint, prepare, summary
+    from pipeline.label import FINGERPRINT, current, prepare, summary
 
-    path, corpus = Path(config.labelled), config.corpus
+    path = Path(config.labelled)
     if path.suffix != ".parquet":
         raise ConfigError(f"labelled={path}: extension must be .parquet")
     if path.is_file():
-        wanted = fingerprint([corpus.articles, corpus.metadata, corpus.annotations], label_set_of(config))
+        wanted = current(config)
         with suppress(pa.ArrowInvalid):  # damaged: as good as stale
             if (pq.read_schema(path).metadata or {}).get(FINGERPRINT) == wanted.encode():
                 return pq.read_table(path)
@@ -162,6 +178,19 @@ def split(table: pa.Table, labels: LabelSet, config: DictConfig) -> Data:
     return data
 
 
+def with_unlabelled(model: Any, data: Data, config: DictConfig) -> Any:
+    """Give a model that learns from unlabelled sentences those of `distill.articles`."""
+    path = config.distill.articles
+    if path is None:
+        return model
+    if "unlabelled" not in model.get_params(deep=False):
+        raise ConfigError(f"distill.articles={path}: model={config.model.name} does not learn from them")
+    from pipeline.unlabelled import unlabelled_sentences
+
+    texts = unlabelled_sentences(path, data.table["text"].to_pylist(), config.split.near_duplicate)
+    return model.set_params(unlabelled=texts)
+
+
 def leaks(data: Data, config: DictConfig) -> dict[str, Any] | None:
     """Return what training rows give away of test rows, None where that is not to be looked at."""
     from pipeline.evaluation.leakage import check_leakage, find_leaks
@@ -181,6 +210,7 @@ def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -
     from rich.progress import track
 
     from pipeline.models.training import cross_validate
+    from pipeline.progress import timed
 
     def progress(folds: Iterable[int]) -> Iterable[int]:
         return track(folds, description="cross-validation", transient=True)
@@ -188,8 +218,12 @@ def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -
     rows = data.split.train
     texts, y = data.column("text", rows), data.y[rows]
     folds = data.split.dealt
-    crossed = cross_validate(model, decision, texts, y, folds, score_folds=score_folds, track=progress)
-    return model.fit(texts, y), crossed
+    with timed("fit"):
+        if hasattr(model, "settled"):
+            model = model.settled(texts, y)
+            say(f"chosen within the training part: {model.choice}")
+        crossed = cross_validate(model, decision, texts, y, folds, score_folds=score_folds, track=progress)
+        return model.fit(texts, y), crossed
 
 
 def evaluate_both(
@@ -299,6 +333,14 @@ def settings(config: DictConfig) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(shown)).replace(f"{ROOT}/", "")
 
 
+def training_profile(data: Data, crossed: CrossValidated) -> dict[str, Any]:
+    """Return what `pipeline.predict drift=…` compares with: counts over the held-out training sentences."""
+    from pipeline.evaluation.drift import reference
+
+    texts = data.column("text", data.split.train[crossed.rows])
+    return reference(texts, crossed.probabilities, crossed.predicted)
+
+
 def report(
     folder: Path,
     metrics: dict[str, Any],
@@ -306,6 +348,7 @@ def report(
     predicted: dict[str, Any],
     bundle: Bundle,
     configured: str,
+    crossed: CrossValidated,
 ) -> None:
     """Write metrics, errors, plots and page of the test articles; the folder is replaced as a whole."""
     import json
@@ -337,6 +380,7 @@ def report(
         )
         tables(temporary, metrics, data, predicted["probabilities"])
         page(temporary, metrics, data, predicted, bundle, configured)
+        out_of_fold(temporary / "out_of_fold.parquet", data, crossed)
 
 
 def page(
@@ -381,6 +425,18 @@ def tables(folder: Path, metrics: dict[str, Any], data: Data, probabilities: NDA
     write_rows(folder / "test.parquet", test.to_batches(), test.schema)
     curves = precision_recall_rows(data.y[rows], probabilities, data.labels.names)
     write_rows(folder / "precision_recall.csv", [curves], curves.schema)
+
+
+def out_of_fold(path: Path, data: Data, crossed: CrossValidated) -> None:
+    """Write the training sentences with the probabilities of models that had not seen them."""
+    import pyarrow as pa
+
+    from pipeline.files import write_rows
+
+    table = data.table.take(data.split.train[crossed.rows])
+    columns = [pa.array(column) for column in crossed.probabilities.T]
+    table = table.append_column("scores", pa.StructArray.from_arrays(columns, names=list(data.labels.names)))
+    write_rows(path, table.to_batches(), table.schema)
 
 
 def scores(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def slice_block(
 
 
 def facets(
-    texts: Sequence[str], columns: Mapping[str, Sequence[Any]], y: Labels, articles: Any
+    texts: Sequence[str], columns: Mapping[str, Sequence[Any]], y: Labels, articles: NDArray[Any]
 ) -> dict[str, NDArray[np.str_]]:
     """Return facet to the value of each sentence; see `slices`."""
     facets = {name: _listed(columns[name], articles) for name in COLUMNS if any(columns.get(name) or ())}

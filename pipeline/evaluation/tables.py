@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+SHOWN = 20
+
 
 def score_table(blocks: Mapping[str, Mapping[str, Any]]) -> str:
     """Return blocks of scores side by side as plain text, with 95 % intervals.
@@ -14,7 +16,10 @@ def score_table(blocks: Mapping[str, Mapping[str, Any]]) -> str:
     blocks : mapping of str to mapping
         Title of a column to a block from `evaluation.metrics.evaluate`.
     """
-    labels = list(next(iter(blocks.values()))["per_label"])
+    support = {name: one["support"] for name, one in next(iter(blocks.values()))["per_label"].items()}
+    # Of very many, those of the most sentences, in their order.
+    frequent = sorted(support, key=lambda name: -support[name])[:SHOWN]
+    labels = [name for name in support if name in frequent]
     rows = [["", *(f"{title} ({block['sentences']})" for title, block in blocks.items())]]
     for name in ("macro_f1", "micro_f1", "subset_accuracy"):
         rows.append([name, *(_with_interval(block[name]) for block in blocks.values())])
@@ -23,6 +28,8 @@ def score_table(blocks: Mapping[str, Mapping[str, Any]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
+    if len(support) > SHOWN:
+        lines.append(f"and {len(support) - SHOWN} more labels")
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -85,6 +92,13 @@ def _p(value: float) -> str:
 def _cost(run: Mapping[str, Any]) -> list[str]:
     cost = run["train_seconds"], run["sentences_per_second"]
     return ["-" if value is None else f"{value:,.0f}" for value in cost]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table, head first, its columns padded to equal width."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [f"| {' | '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))} |" for row in rows]
+    return "\n".join([lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]])
 
 
 def _with_interval(score: Mapping[str, float]) -> str:

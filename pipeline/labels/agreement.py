@@ -39,9 +39,16 @@ def alpha(matrix: NDArray[np.float64]) -> float:
     return float(_alpha(_pairs(matrix).sum(axis=0, keepdims=True))[0])
 
 
-def alpha_interval(matrix: NDArray[np.float64], *, seed: int = 0) -> dict[str, float]:
-    """Return alpha with a 95 % interval from resampled sentences."""
+def alpha_interval(
+    matrix: NDArray[np.float64], *, groups: Sequence[str] | None = None, seed: int = 0
+) -> dict[str, float]:
+    """Return alpha with a 95 % interval from resampled sentences, or articles where `groups` has them."""
     pairs = _pairs(matrix)
+    if groups is not None:
+        names, group = np.unique(groups, return_inverse=True)
+        totals = np.zeros((len(names), pairs.shape[1]))
+        np.add.at(totals, group, pairs)
+        pairs = totals
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(len(pairs), np.full(len(pairs), 1 / len(pairs)), size=RESAMPLES)
     with warnings.catch_warnings():
@@ -53,12 +60,14 @@ def alpha_interval(matrix: NDArray[np.float64], *, seed: int = 0) -> dict[str, f
 def agreement(votes: Sequence[Sequence[Annotation]], labels: LabelSet) -> dict[str, dict[str, float]]:
     """Return alpha with its interval for each label, over the sentences with two votes or more.
 
+    Articles are resampled whole: their sentences resemble each other.
     Labels that none or all of those votes give have no alpha, and no entry.
     """
     shared = [same for same in votes if len(same) > 1]
     if not shared:
         return {}
-    found = {label: alpha_interval(vote_matrix(shared, label)) for label in labels.names}
+    articles = [same[0].article for same in shared]
+    found = {label: alpha_interval(vote_matrix(shared, label), groups=articles) for label in labels.names}
     return {label: alpha for label, alpha in found.items() if not np.isnan(alpha["value"])}
 
 

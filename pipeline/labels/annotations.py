@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.schema import Article, InputError, LabelSet
 
@@ -31,6 +32,12 @@ class Annotation:
     kind : {"headline", "body"}
     where : str
         File and line, for error messages.
+    time : str
+        When the labels were last changed, ISO 8601; empty where unknown.
+    seconds : float, optional
+        Time that the annotator spent on the sentence.
+    notes : str
+        What the annotator wrote beside the labels.
     """
 
     article: str
@@ -41,6 +48,16 @@ class Annotation:
     annotator: str
     kind: str
     where: str
+    time: str = ""
+    seconds: float | None = None
+    notes: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """Return the JSONL row that reads back as this annotation; what is not known is left out."""
+        row = {"article": self.article, "start": self.start, "end": self.end, "kind": self.kind}
+        row |= {"annotator": self.annotator, "labels": list(self.labels), "text": self.text}
+        more = {"time": self.time, "seconds": self.seconds, "notes": self.notes}
+        return row | {name: value for name, value in more.items() if value not in ("", None)}
 
 
 def read_annotations(path: str | Path) -> Iterator[Annotation]:
@@ -63,10 +80,11 @@ def read_annotations(path: str | Path) -> Iterator[Annotation]:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{where}: not JSON ({error}); mend or remove the line") from None
-            yield _annotation(row, where)
+            yield annotation(row, where)
 
 
-def _annotation(row: object, where: str) -> Annotation:
+def annotation(row: object, where: str) -> Annotation:
+    """Return the annotation that a row describes; raises InputError naming place and field."""
     if not isinstance(row, dict):
         raise InputError(f"{where}: expected an object with {', '.join(FIELDS)}")
     for field, kind in FIELDS.items():
@@ -75,17 +93,23 @@ def _annotation(row: object, where: str) -> Annotation:
             raise InputError(f"{where}: field {field!r} {found}, expected {kind.__name__}")
     if not all(isinstance(label, str) for label in row["labels"]):
         raise InputError(f"{where}: field 'labels' must hold strings")
-    annotator, kind = row.get("annotator", ""), row.get("kind", "body")
-    if not isinstance(annotator, str):
-        raise InputError(f"{where}: field 'annotator' is {type(annotator).__name__}, expected str")
+    for field in ("annotator", "time", "notes"):
+        if not isinstance(row.get(field, ""), str):
+            raise InputError(f"{where}: field {field!r} is {type(row[field]).__name__}, expected str")
+    kind, seconds = row.get("kind", "body"), row.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float | None):
+        raise InputError(f"{where}: field 'seconds' is {type(seconds).__name__}, expected a number")
     if kind not in KINDS:
         raise InputError(f"{where}: field 'kind' is {kind!r}, expected {' or '.join(KINDS)}")
     return Annotation(
         **{field: row[field] for field in FIELDS if field != "labels"},
         labels=tuple(row["labels"]),
-        annotator=annotator,
+        annotator=row.get("annotator", ""),
         kind=kind,
         where=where,
+        time=row.get("time", ""),
+        seconds=seconds,
+        notes=row.get("notes", ""),
     )
 
 
@@ -146,11 +170,15 @@ def by_sentence(annotations: Iterable[Annotation]) -> dict[tuple[str, int, int],
 def majority(votes: Sequence[Annotation], labels: LabelSet) -> list[str]:
     """Return the labels that more than half of the annotators gave, in the order of the label set.
 
-    With as many for as against, the annotator who comes first in the file decides.
+    With as many for as against, the annotator who comes first in the file decides. For "multiclass" it
+    is the label that most gave; of several, the one given first in the file.
     """
+    if labels.task == "multiclass":
+        given = [name for vote in votes for name in vote.labels]
+        return [max(dict.fromkeys(given), key=given.count)] if given else []
     chosen = []
     for name in labels.names:
-        given = [name in vote.labels for vote in votes]
-        if 2 * sum(given) > len(votes) or (2 * sum(given) == len(votes) and given[0]):
+        yes = [name in vote.labels for vote in votes]
+        if 2 * sum(yes) > len(votes) or (2 * sum(yes) == len(votes) and yes[0]):
             chosen.append(name)
     return chosen

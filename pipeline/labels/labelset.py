@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.schema import ConfigError, InputError, LabelSet, nearest
 
 TASKS = ("multilabel", "multiclass")
-KEYS = ("names", "definitions", "task")
+KEYS = ("names", "definitions", "examples", "task")
 
 
 def label_set(config: Mapping[str, Any]) -> LabelSet:
@@ -26,10 +26,15 @@ def label_set(config: Mapping[str, Any]) -> LabelSet:
         raise ConfigError(f"labels.{unknown[0]}: unknown key{nearest(str(unknown[0]), KEYS)}")
     if not (names := config.get("names")):
         raise ConfigError("labels.names: at least one label is needed")
-    task = config.get("task", "multilabel")
+    task: Any = config.get("task") or "multilabel"
     if task not in TASKS:
         raise ConfigError(f"labels.task={task}: must be one of {', '.join(TASKS)}")
-    return LabelSet(tuple(map(str, names)), dict(config.get("definitions") or {}), task)
+    examples: dict[str, tuple[str, ...]] = {}
+    for name, given in (config.get("examples") or {}).items():
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise ConfigError(f"labels.examples.{name}: expected a list of sentences")
+        examples[name] = tuple(map(str, given))
+    return LabelSet(tuple(map(str, names)), dict(config.get("definitions") or {}), task, examples)
 
 
 def indicator(rows: Sequence[Sequence[str]], labels: LabelSet) -> NDArray[np.int8]:

@@ -1,28 +1,37 @@
-r"""Which cue groups can match a text at all, told from its words: most regular expressions need not run.
+r"""Where cue groups can match a text at all, told from its words: most regular expressions need not run.
 
-Every match of `(?:reject|dismiss)\w* (?:the )?claims?` holds a word that begins with "reject" or
-"dismiss". Looking up words costs less than one regular expression; RE2's FilteredRE2 does the same.
+Every match of `(?:reject|dismiss)\w* (?:the )?claims?` begins with a word that begins with "reject" or
+"dismiss" and holds "claim" or "claims". Looking up words costs less than one regular expression;
+RE2's FilteredRE2 does the same. And an expression tried only where its first word stands has far fewer
+states to be in than one that may begin anywhere.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from re import _constants as op  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from scipy import sparse
+from numpy.typing import NDArray
+
+from pipeline.models.tokens import Ints, Words, runs, translated
 
 Items = Sequence[tuple[Any, Any]]
-Words = frozenset[str]
+Choice = frozenset[str]
+Atoms = tuple[int, ...]
 
 # Letters stay, every digit counts as 0, all else parts words: as the patterns' flanks do.
 _WORD_BYTES = bytes(c if 97 <= c <= 122 else 48 if 48 <= c <= 57 else 32 for c in range(256))
 _MOST_WORDS = 5000
+_MOST_CHOICES = 3  # of one alternative; more say little that these do not
+_COMMON_ENOUGH = 0.15  # by `_cost`; a second choice more common than this is not worth looking for
+_REMEMBERED = 100_000
+_LONG = 2000  # bytes; the ends of a longer text, from each of its words on, would be many times its length
 _OPEN = "*"  # ends a beginning of words, as against a whole word
 _UNTELLING = {"", _OPEN} | {letter + _OPEN for letter in "abcdefghijklmnopqrstuvwxyz"}
 # fmt: off
@@ -36,76 +45,186 @@ _COMMON = frozenset([
 
 
 class Screen:
-    """Candidates of several regular expressions over the same texts.
+    """Where several groups of regular expressions may match.
 
     Parameters
     ----------
-    patterns : sequence of str
-        Of lower-case text; each matches whole words only.
+    groups : sequence of sequence of str
+        The patterns of each group, of lower-case text; each matches whole words only.
     """
 
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self.needs = [needed(pattern) for pattern in patterns]
-        kinds = sorted({_kind(word) for words in self.needs for word in words or ()})
-        self._tables = {kind: _table(self.needs, kind) for kind in kinds}
+    def __init__(self, groups: Sequence[Sequence[str]]) -> None:
+        numbers: dict[Choice, int] = {}
+        self._ways: list[list[Atoms] | None] = []
+        for patterns in groups:
+            ways = needed(patterns)
+            listed = [tuple(numbers.setdefault(one, len(numbers)) for one in way) for way in ways or ()]
+            self._ways.append(listed or None)
+        heads = [beginnings(patterns) for patterns in groups]
+        self._anchored = [head is not None for head in heads]
+        self._atoms = _Lookup(list(numbers.items()))
+        self._heads = _Lookup([(head or frozenset(), j) for j, head in enumerate(heads)])
 
-    def candidates(self, lines: pa.LargeStringArray) -> sparse.csc_matrix:
-        """Return a matrix of shape (n_texts, n_patterns), nonzero where a pattern may match.
+    def places(self, lines: pa.LargeStringArray) -> Iterator[tuple[Ints, Ints, pa.LargeStringArray]]:
+        """Yield, for each group, what it may match.
 
-        The column of a pattern without any word it needs is empty, and means nothing.
+        Yields
+        ------
+        rows : ndarray
+            Texts that it may match anywhere.
+        owners, ends : ndarray, pyarrow.LargeStringArray
+            Ends of texts that it may match at their beginning, and whose they are. A text may have several.
         """
-        _, offsets, buffer = lines.buffers()
-        data = (buffer.to_pybytes() if buffer else b"").translate(_WORD_BYTES)
-        blanked = pa.LargeStringArray.from_buffers(len(lines), offsets, pa.py_buffer(data))
-        split = pc.ascii_split_whitespace(blanked)
-        encoded = split.values.dictionary_encode()
-        indptr = split.offsets.to_numpy()
-        ids = encoded.indices.to_numpy(zero_copy_only=False)
-        shape = (len(lines), len(encoded.dictionary))
-        tokens = sparse.csr_matrix((np.ones(len(ids), np.int32), ids, indptr), shape=shape)
-        return (tokens @ self._patterns_of(encoded.dictionary)).tocsc()
+        data, bounds = translated(lines, _WORD_BYTES)
+        words, starts = runs(data, bounds)
+        present = self._present(words)
+        heads = self._heads.table(words.strings)
+        first = np.cumsum(words.counts) - words.counts
+        text = np.frombuffer(lines.buffers()[2] or b"", np.uint8)
+        long = np.diff(bounds) > _LONG
+        for j, ways in enumerate(self._ways):
+            rows = np.arange(len(lines)) if ways is None else _fitting(present, ways)
+            short = rows[~long[rows]] if self._anchored[j] else rows[:0]
+            rows = rows[long[rows]] if self._anchored[j] else rows
+            owners, at = _ranges(first[short], words.counts[short])
+            begins = np.flatnonzero(heads[j].take(words.ids.take(at)))
+            owners, at = short[owners[begins]], at[begins]
+            yield rows, owners, _cut(text, starts[at], bounds[owners + 1])
 
-    def _patterns_of(self, vocabulary: pa.Array) -> sparse.csr_matrix:
-        """Return which patterns each word of the vocabulary speaks for."""
-        total = sparse.csr_matrix((len(vocabulary), len(self.needs)), dtype=np.int32)
-        for length, (keys, patterns) in self._tables.items():
-            heads = pc.utf8_slice_codeunits(vocabulary, 0, length) if length else vocabulary
-            found = pc.index_in(heads, keys)
-            rows = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
-            place = (np.ones(len(rows), np.int32), (rows, found.drop_null().to_numpy()))
-            total = total + sparse.csr_matrix(place, shape=(len(vocabulary), len(keys))) @ patterns
-        return total
-
-
-def needed(pattern: str) -> Words | None:
-    """Return words (or beginnings, marked by a final "*") one of which every match must hold, or None."""
-    try:
-        tree = _parser.parse(pattern)
-    except re.error:  # RE2 knows things that `re` does not
-        return None
-    return _best(list(tree), whole=True)
+    def _present(self, words: Words) -> NDArray[np.bool_]:
+        """Return which choices each text holds a word of, shape (n_choices, n_texts)."""
+        atoms = [self._atoms(word) for word in words.strings]
+        lengths = np.array([len(some) for some in atoms], np.int64)
+        flat = np.array([atom for some in atoms for atom in some], np.int64)
+        telling = np.flatnonzero(lengths[words.ids])
+        ids, rows = words.ids[telling], words.rows[telling]
+        owners, at = _ranges((np.cumsum(lengths) - lengths)[ids], lengths[ids])
+        present = np.zeros((self._atoms.size, len(words.counts)), bool)
+        present[flat[at], rows[owners]] = True
+        return present
 
 
-def _best(items: Items, whole: bool) -> Words | None:
-    """Return the rarest set of words that a sequence cannot do without.
+class _Lookup:
+    """Which of several sets of words, or of beginnings of words, a word belongs to."""
+
+    def __init__(self, sets: Sequence[tuple[Choice, int]]) -> None:
+        self.size = len(sets)
+        self._whole: dict[str, Atoms] = {}
+        self._begun: dict[int, dict[str, Atoms]] = {}
+        for choice, number in sets:
+            for word in choice:
+                head = word.rstrip(_OPEN)
+                table = self._begun.setdefault(len(head), {}) if word.endswith(_OPEN) else self._whole
+                table[head] = (*table.get(head, ()), number)
+        self._known: dict[str, Atoms] = {}
+
+    def __call__(self, word: str) -> Atoms:
+        """Return the numbers of the sets."""
+        known = self._known.get(word)
+        if known is None:
+            if len(self._known) > _REMEMBERED:
+                self._known.clear()
+            found = set(self._whole.get(word, ()))
+            for length, table in self._begun.items():
+                if len(word) >= length:
+                    found.update(table.get(word[:length], ()))
+            known = self._known[word] = tuple(found)
+        return known
+
+    def table(self, words: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which words each set holds, shape (n_sets, n_words)."""
+        table = np.zeros((self.size, len(words)), bool)
+        pairs = [(number, i) for i, word in enumerate(words) for number in self(word)]
+        table[tuple(np.array(pairs, np.int64).reshape(-1, 2).T)] = True
+        return table
+
+
+def _fitting(present: NDArray[np.bool_], ways: list[Atoms]) -> Ints:
+    each = (reduce(np.logical_and, [present[atom] for atom in way]) for way in ways)
+    return np.flatnonzero(reduce(np.logical_or, each))
+
+
+def _ranges(begins: Ints, lengths: Ints) -> tuple[Ints, Ints]:
+    """Return all numbers of several ranges, and the range of each."""
+    owners = np.repeat(np.arange(len(begins)), lengths)
+    return owners, np.arange(len(owners)) + (begins - np.cumsum(lengths) + lengths)[owners]
+
+
+def _cut(data: NDArray[np.uint8], begins: Ints, ends: Ints) -> pa.LargeStringArray:
+    lengths = ends - begins
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    small = np.int32 if max(len(data), offsets[-1]) < 2**31 else np.int64  # half the memory to walk through
+    at = np.repeat((begins - offsets[:-1]).astype(small), lengths)
+    at += np.arange(offsets[-1], dtype=small)
+    return pa.LargeStringArray.from_buffers(len(begins), pa.py_buffer(offsets), pa.py_buffer(data.take(at)))
+
+
+def needed(patterns: Sequence[str]) -> list[list[Choice]] | None:
+    """Return what a text that matches one of the patterns must hold, or None where that may be anything.
+
+    The text must fit one of the returned lists: hold a word of every set in it. A word that ends in "*"
+    stands for all words that begin so.
+    """
+    ways = []
+    for branch in _alternatives(patterns):
+        choices = sorted(dict.fromkeys(_choices(branch, whole=True)), key=_cost)[:_MOST_CHOICES]
+        if not choices:
+            return None
+        ways.append(choices[:1] + [choice for choice in choices[1:] if _cost(choice) < _COMMON_ENOUGH])
+    return ways or None
+
+
+def beginnings(patterns: Sequence[str]) -> Choice | None:
+    """Return words, one of which is the first of every match of the patterns, or None where any may be.
+
+    None too where a pattern looks at what stands before it: it could not be tried on the end of a text.
+    """
+    firsts = [None if _looks_back(one) else _first_words(one, whole=True) for one in _alternatives(patterns)]
+    return None if None in firsts or not firsts else frozenset().union(*firsts)  # type: ignore[arg-type]
+
+
+def _alternatives(patterns: Sequence[str]) -> list[Items]:
+    """Return the branches of all patterns, parsed; none where one of them is not to be understood."""
+    found: list[Items] = []
+    for pattern in patterns:
+        try:
+            tree = list(_parser.parse(pattern))
+        except re.error:  # RE2 knows things that `re` does not
+            return []
+        found += _branches(*tree[0]) if len(tree) == 1 and tree[0][0] is op.BRANCH else [tree]
+    return found
+
+
+def _looks_back(items: Any) -> bool:
+    if isinstance(items, tuple) and items and items[0] is op.AT:
+        return True
+    nested = isinstance(items, list | tuple | _parser.SubPattern)
+    return nested and any(map(_looks_back, items))
+
+
+def _choices(items: Items, whole: bool) -> list[Choice]:
+    """Return sets of words, of each of which a sequence cannot do without one.
 
     `items` begin where a word begins; `whole` says that a word also ends where they end.
     """
-    best: Words | None = None
+    found: list[Choice] = []
     start = True
     for i, (code, value) in enumerate(items):
         last = whole and i == len(items) - 1
         if start:
-            choices = [_first_words(items[i:], whole)]
+            if first := _first_words(items[i:], whole):
+                found.append(first)
             if code in (op.BRANCH, op.SUBPATTERN):
-                found = [_best(branch, last) for branch in _branches(code, value)]
-                choices.append(None if None in found else frozenset().union(*found))  # type: ignore[arg-type]
-            best = min((c for c in [best, *choices] if c), key=_cost, default=None)
+                inner = [_choices(branch, last) for branch in _branches(code, value)]
+                if len(inner) == 1:
+                    found += inner[0]
+                elif all(inner):
+                    found.append(frozenset().union(*(min(one, key=_cost) for one in inner)))
         start = _starts_word(code, value, start)
-    return best
+    return found
 
 
-def _first_words(items: Items, whole: bool) -> Words | None:
+def _first_words(items: Items, whole: bool) -> Choice | None:
     unfinished, words = _spell({""}, items)
     words |= unfinished if whole else {word + _OPEN for word in unfinished}
     if len(words) > _MOST_WORDS or words & _UNTELLING:
@@ -189,16 +308,3 @@ def _cost(words: Iterable[str]) -> float:
     """Return a guess at how many texts hold one of the words: short words are common."""
     heads = [word.rstrip(_OPEN) for word in words]
     return sum(0.2 if head in _COMMON else 4.0 ** -len(head) for head in heads)
-
-
-def _kind(word: str) -> int:
-    """Return the length of a beginning, or 0 for a whole word."""
-    return len(word) - 1 if word.endswith(_OPEN) else 0
-
-
-def _table(needs: Sequence[Words | None], length: int) -> tuple[pa.Array, sparse.csr_matrix]:
-    """Return the words of one kind, and a matrix (n_words, n_patterns) of who needs them."""
-    pairs = [(w.rstrip(_OPEN), j) for j, words in enumerate(needs) for w in words or () if _kind(w) == length]
-    keys = {word: i for i, word in enumerate(dict.fromkeys(word for word, _ in pairs))}
-    place = (np.ones(len(pairs), np.int32), ([keys[word] for word, _ in pairs], [j for _, j in pairs]))
-    return pa.array(list(keys), pa.large_string()), sparse.csr_matrix(place, shape=(len(keys), len(needs)))

@@ -17,11 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
+from pipeline.models.base import Estimator, Transformer, check_fitted
 from pipeline.models.cue_screen import Screen
-from pipeline.models.tokens import as_texts
+from pipeline.models.tokens import Ints, as_texts, utf8
 from pipeline.schema import ConfigError, nearest
 
 Floats = NDArray[np.float64]
@@ -29,26 +28,32 @@ Floats = NDArray[np.float64]
 _REFERENCE = re.compile(r"<([a-z_]+)>")
 _UPPER = re.compile(r"(?:^|[^\\])(?:\\\\)*[A-Z]")
 _STRAIGHT = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\xa0", " "))
+_BLOCK = 4096  # texts screened at once
+_WORTH_SCREENING = 500  # texts; for fewer, preparing the screen takes longer than it saves
 _KEYS = {"name", "weight", "patterns"}
-_WORTH_SCREENING = 1000  # texts; for fewer, preparing the screen takes longer than it saves
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A compiled cue group: one regular expression for all its patterns."""
+    """A compiled cue group: patterns without references."""
 
     label: str
     name: str
     weight: float
-    pattern: str
+    patterns: tuple[str, ...]
 
     @property
     def regex(self) -> str:
-        """The pattern between flanks that make it match whole words only."""
-        return f"(?:^|[^0-9a-z])(?:{self.pattern})(?:[^0-9a-z]|$)"
+        """The patterns between flanks that make them match whole words only."""
+        return f"(?:^|[^0-9a-z]){self.regex_here.removeprefix('^')}"
+
+    @property
+    def regex_here(self) -> str:
+        """The same, for a text that they must begin."""
+        return f"^(?:{'|'.join(self.patterns)})(?:[^0-9a-z]|$)"
 
 
-class Cues(TransformerMixin, BaseEstimator):
+class Cues(Transformer):
     r"""Turn texts into indicators: which cue groups match.
 
     Parameters
@@ -83,23 +88,23 @@ class Cues(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Sequence[str]) -> sparse.csr_matrix:  # noqa: N803
         """Return the 0/1 matrix of shape (n_texts, n_groups)."""
-        check_is_fitted(self)
-        lines = plain(as_texts(X))
-        candidates = self._screen.candidates(lines) if len(lines) >= _WORTH_SCREENING else None
-        found = [self._rows(lines, j, candidates) for j in range(len(self.groups_))]
+        check_fitted(self, "groups_")
+        texts = as_texts(X)
+        screen = self._screen if len(texts) >= _WORTH_SCREENING else None
+        found = self._screened(texts, screen) if screen else self._tried(texts)
         indptr = np.concatenate([[0], np.cumsum([len(rows) for rows in found])])
         rows = np.concatenate([*found, np.zeros(0, np.int64)])
-        shape = (len(lines), len(self.groups_))
+        shape = (len(texts), len(self.groups_))
         return sparse.csc_matrix((np.ones(len(rows)), rows, indptr), shape=shape).tocsr()
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """Return "label/name" of each group, in column order."""
-        check_is_fitted(self)
+        check_fitted(self, "groups_")
         return np.array([f"{group.label}/{group.name}" for group in self.groups_], dtype=object)
 
     def state(self) -> dict[str, Any]:
         """Return what `from_state` needs: the cues themselves, never a path to them."""
-        check_is_fitted(self)
+        check_fitted(self, "cues_")
         return {"parameters": {"cues": self.cues_}, "arrays": {}}
 
     @classmethod
@@ -107,23 +112,33 @@ class Cues(TransformerMixin, BaseEstimator):
         """Rebuild a fitted transformer."""
         return cls(**state["parameters"]).fit()
 
+    def _tried(self, texts: Sequence[str]) -> list[Ints]:
+        """Return the texts that each group matches, by trying all on all."""
+        piece = [(np.arange(len(texts)), plain(texts))]
+        return [_matches(piece, group.regex) for group in self.groups_]
+
+    def _screened(self, texts: Sequence[str], screen: Screen) -> list[Ints]:
+        """Return the texts that each group matches, by trying what may match."""
+        anywhere: list[list[Any]] = [[] for _ in self.groups_]
+        here: list[list[Any]] = [[] for _ in self.groups_]
+        for begin in range(0, len(texts), _BLOCK):
+            lines = plain(texts[begin : begin + _BLOCK])
+            for j, (rows, owners, ends) in enumerate(screen.places(lines)):
+                if len(rows):
+                    anywhere[j].append((rows + begin, lines.take(pa.array(rows))))
+                if len(owners):
+                    here[j].append((owners + begin, ends))
+        return [
+            np.union1d(_matches(anywhere[j], group.regex), _matches(here[j], group.regex_here))
+            for j, group in enumerate(self.groups_)
+        ]
+
     @cached_property
     def _screen(self) -> Screen:
-        return Screen([group.pattern for group in self.groups_])
-
-    def _rows(
-        self, lines: pa.LargeStringArray, j: int, candidates: sparse.csc_matrix | None
-    ) -> NDArray[np.int64]:
-        """Return the rows that group `j` matches."""
-        rows = np.arange(len(lines))
-        if candidates is not None and self._screen.needs[j] is not None:
-            column = slice(candidates.indptr[j], candidates.indptr[j + 1])
-            rows = np.sort(candidates.indices[column]).astype(np.int64)
-            lines = lines.take(pa.array(rows))
-        return rows[pc.match_substring_regex(lines, self.groups_[j].regex).to_numpy(zero_copy_only=False)]
+        return Screen([group.patterns for group in self.groups_])
 
 
-class CueRules(ClassifierMixin, BaseEstimator):
+class CueRules(Estimator):
     """Score each label by the weights of its cue groups; nothing is learnt.
 
     Parameters
@@ -159,7 +174,7 @@ class CueRules(ClassifierMixin, BaseEstimator):
 
     def decision_function(self, X: Sequence[str]) -> Floats:  # noqa: N803
         """Return scores of shape (n_texts, n_labels): summed weights less 0.5."""
-        check_is_fitted(self)
+        check_fitted(self, "cues_")
         return np.asarray(self.cues_.transform(X) @ self.weights_) - 0.5
 
     def predict(self, X: Sequence[str]) -> NDArray[np.int8]:  # noqa: N803
@@ -168,7 +183,7 @@ class CueRules(ClassifierMixin, BaseEstimator):
 
     def state(self) -> dict[str, Any]:
         """Return what `from_state` needs: the cues themselves, never a path to them."""
-        check_is_fitted(self)
+        check_fitted(self, "cues_")
         labels = None if self.labels is None else list(self.labels)
         return {"parameters": {"cues": self.cues_.cues_, "labels": labels}, "arrays": {}}
 
@@ -187,10 +202,16 @@ def plain(texts: Sequence[str]) -> pa.LargeStringArray:
             for fancy, simple in _STRAIGHT:
                 line = line.replace(fancy, simple)
         rows.append(line)
-    try:
-        return pa.array(rows, pa.large_string())
-    except UnicodeEncodeError:  # lone surrogates, which JSON can carry
-        return pa.array([row.encode("utf-8", "replace").decode() for row in rows], pa.large_string())
+    return utf8(rows)
+
+
+def _matches(pieces: list[tuple[Ints, pa.LargeStringArray]], regex: str) -> Ints:
+    """Return the owners of the texts that match; one call, as each compiles the expression anew."""
+    if not pieces:
+        return np.zeros(0, np.int64)
+    owners = np.concatenate([rows for rows, _ in pieces])
+    texts = pa.chunked_array([texts for _, texts in pieces])
+    return owners[pc.match_substring_regex(texts, regex).to_numpy()]
 
 
 def read_cues(cues: Mapping[str, Any] | str | Path) -> dict[str, Any]:
@@ -235,10 +256,10 @@ def _groups(label: str, listed: Any, words: Mapping[str, str]) -> Iterator[Group
         if isinstance(group["weight"], bool) or not isinstance(group["weight"], int | float):
             raise ConfigError(f"cues: {where}: weight {group['weight']!r} is not a number")
         patterns = _expanded(where, group["patterns"], words)
-        compiled = Group(label, group["name"], float(group["weight"]), "|".join(patterns))
+        compiled = Group(label, group["name"], float(group["weight"]), tuple(patterns))
         if problem := _problem(compiled):
             for pattern, written in zip(patterns, group["patterns"], strict=True):
-                if reason := _problem(Group(label, group["name"], 0.0, pattern)):
+                if reason := _problem(Group(label, group["name"], 0.0, (pattern,))):
                     raise ConfigError(f"cues: {where}: pattern {written!r}: {reason}")
             raise ConfigError(f"cues: {where}: each pattern is sound but not all in one, split it: {problem}")
         yield compiled
@@ -265,7 +286,7 @@ def _expanded(where: str, patterns: Any, words: Mapping[str, str]) -> list[str]:
 def _problem(group: Group) -> str | None:
     """Return what is wrong with a group's regular expression."""
     try:
-        hit = pc.match_substring_regex(pa.array([""]), group.regex)
+        hit = pc.match_substring_regex(utf8([""]), group.regex)
     except (pa.ArrowInvalid, UnicodeEncodeError) as error:
         return str(error)
     return "matches the empty text, so every sentence; look for a stray |" if hit[0].as_py() else None

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, logit
-from sklearn.base import BaseEstimator
 
+from pipeline.models.base import Estimator
 from pipeline.schema import ConfigError, Task
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
 
 
-class Decision(BaseEstimator):
+class Decision(Estimator):
     """Calibrate scores and choose one threshold per label.
 
     Parameters
@@ -26,15 +25,25 @@ class Decision(BaseEstimator):
     min_precision : float, optional
         Choose the lowest threshold whose precision reaches this instead; where none does, the
         threshold of highest precision.
+    error_rate : float, optional
+        Leave a sentence to a person where a label cannot be decided at this rate of error: at most so
+        many of the sentences that have a label, and at most so many of those without it, are decided
+        wrongly.
+    prevalence : sequence of float, optional
+        Share of sentences that carry each label where the classifier will be used; by default as in
+        training. Probabilities and thresholds are those for that share.
     task : {"multilabel", "multiclass"}, default="multilabel"
         For "multiclass" the most probable label is given and thresholds are not used.
 
     Attributes
     ----------
     slope_, intercept_ : ndarray of shape (n_labels,)
-        Platt's sigmoid of each label.
+        Platt's sigmoid of each label; for "multiclass" those of one softmax, its slopes all the same.
     thresholds_ : ndarray of shape (n_labels,)
         A label is given where its probability is at least this.
+    least_, most_ : ndarray of shape (n_labels,)
+        With `error_rate`: probabilities below `least_` are too low for the label to be there, those
+        above `most_` too high for it not to be.
 
     Notes
     -----
@@ -44,13 +53,26 @@ class Decision(BaseEstimator):
     ----------
     Platt, J. (1999). Probabilistic outputs for support vector machines.
     Lin, Lin & Weng (2007). A note on Platt's probabilistic outputs: the targets used here.
+    Saerens, Latinne & Decaestecker (2002). Adjusting the outputs of a classifier to new a priori
+    probabilities: what `prevalence` does to them.
+    Vovk, Gammerman & Shafer (2005). Algorithmic learning in a random world: conformal prediction by
+    label, for `error_rate`.
+    Guo, C. et al. (2017). On calibration of modern neural networks: vector scaling, for "multiclass".
     """
 
     def __init__(
-        self, *, beta: float = 1.0, min_precision: float | None = None, task: Task = "multilabel"
+        self,
+        *,
+        beta: float = 1.0,
+        min_precision: float | None = None,
+        error_rate: float | None = None,
+        prevalence: Sequence[float] | None = None,
+        task: Task = "multilabel",
     ) -> None:
         self.beta = beta
         self.min_precision = min_precision
+        self.error_rate = error_rate
+        self.prevalence = prevalence
         self.task = task
 
     def fit(self, scores: Floats, y: Labels) -> Self:
@@ -59,27 +81,48 @@ class Decision(BaseEstimator):
             raise ConfigError(f"decision.beta={self.beta}: must be above 0")
         if self.min_precision is not None and not 0 < self.min_precision <= 1:
             raise ConfigError(f"decision.min_precision={self.min_precision}: must be in (0, 1]")
+        if self.error_rate is not None and not 0 < self.error_rate < 1:
+            raise ConfigError(f"decision.error_rate={self.error_rate}: must be between 0 and 1")
+        if self.task == "multiclass":
+            self.slope_, self.intercept_ = vector_scaling(scores, y)
+            self.thresholds_ = np.zeros(y.shape[1])
+            self.least_, self.most_ = np.zeros(y.shape[1]), np.ones(y.shape[1])
+            return self
         fits = [platt(scores[:, k], y[:, k]) for k in range(y.shape[1])]
         self.slope_ = np.array([slope for slope, _ in fits])
         self.intercept_ = np.array([intercept for _, intercept in fits])
+        weights = self._shift(y)
         probabilities = self.probabilities(scores)
+        columns = range(y.shape[1])
         self.thresholds_ = np.array(
-            [self._threshold(probabilities[:, k], y[:, k]) for k in range(y.shape[1])]
+            [self._threshold(probabilities[:, k], y[:, k], weights[:, k]) for k in columns]
         )
+        self.least_, self.most_ = np.zeros(len(columns)), np.ones(len(columns))
+        if self.error_rate is not None:
+            for k in columns:
+                self.least_[k], self.most_[k] = conformal(probabilities[:, k], y[:, k], self.error_rate)
         return self
 
     def probabilities(self, scores: Floats) -> Floats:
         """Return calibrated probabilities of the same shape; rows sum to 1 for "multiclass"."""
-        probabilities = expit(scores * self.slope_ + self.intercept_)
+        scaled = scores * self.slope_ + self.intercept_
         if self.task == "multiclass":
-            probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
-        return probabilities
+            odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+            return odds / odds.sum(axis=1, keepdims=True)
+        return np.exp(-np.logaddexp(0, -scaled))
 
     def labels(self, probabilities: Floats) -> Labels:
         """Return 0/1 labels of the same shape."""
         if self.task == "multiclass":
             return np.eye(probabilities.shape[1], dtype=np.int8)[probabilities.argmax(axis=1)]
         return (probabilities >= self.thresholds_).astype(np.int8)
+
+    def undecided(self, probabilities: Floats) -> NDArray[np.bool_]:
+        """Return which labels are to be left to a person, same shape; none without `error_rate`."""
+        if self.error_rate is None:
+            return np.zeros(probabilities.shape, bool)
+        there, absent = probabilities >= self.least_, probabilities <= self.most_
+        return there == absent  # both are possible, or neither is
 
     def reported_thresholds(self) -> list[float | None]:
         """Return the threshold of each label, None where the most probable label is given."""
@@ -89,7 +132,9 @@ class Decision(BaseEstimator):
 
     def state(self) -> dict[str, Any]:
         """Return parameters and arrays for `from_state`."""
-        arrays = {"slope": self.slope_, "intercept": self.intercept_, "thresholds": self.thresholds_}
+        arrays = {
+            name: getattr(self, f"{name}_") for name in ("slope", "intercept", "thresholds", "least", "most")
+        }
         return {"parameters": self.get_params(), "arrays": arrays}
 
     @classmethod
@@ -100,17 +145,32 @@ class Decision(BaseEstimator):
             setattr(self, f"{name}_", array)
         return self
 
-    def _threshold(self, probability: Floats, y: Labels) -> float:
+    def _shift(self, y: Labels) -> Floats:
+        """Move the intercepts to `prevalence`; return what each row then counts, of the shape of `y`."""
+        if self.prevalence is None:
+            return np.ones(y.shape)
+        from scipy.special import logit
+
+        wanted, known = np.asarray(self.prevalence, float), y.mean(axis=0)
+        if wanted.shape != known.shape or not ((wanted > 0) & (wanted < 1)).all():
+            raise ConfigError(
+                f"decision.prevalence={self.prevalence}: must be a share between 0 and 1 a label"
+            )
+        known = np.clip(known, 0.5 / len(y), 1 - 0.5 / len(y))
+        self.intercept_ = self.intercept_ + (self.slope_ > 0) * (logit(wanted) - logit(known))
+        return np.where(y > 0, wanted / known, (1 - wanted) / (1 - known))
+
+    def _threshold(self, probability: Floats, y: Labels, weights: Floats) -> float:
         order = np.argsort(-probability, kind="stable")
         ranked = probability[order]
-        hits = np.cumsum(y[order])
-        given = np.arange(1, len(y) + 1)
+        hits = np.cumsum((weights * y)[order])
+        given = np.cumsum(weights[order])
         # Only a place between two different probabilities can be a threshold.
         cut = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
         precision = hits[cut] / given[cut]
         if self.min_precision is None:
-            weight = self.beta**2
-            best = int(np.argmax((1 + weight) * hits[cut] / (given[cut] + weight * max(int(y.sum()), 1))))
+            weight, there = self.beta**2, hits[-1] or 1.0
+            best = int(np.argmax((1 + weight) * hits[cut] / (given[cut] + weight * there)))
         else:
             enough = np.flatnonzero(precision >= self.min_precision)
             best = int(enough[-1]) if len(enough) else int(np.argmax(precision))
@@ -124,11 +184,55 @@ class Decision(BaseEstimator):
         return float(middle if middle > ranked[last + 1] else ranked[last])
 
 
+def conformal(probability: Floats, y: Labels, error_rate: float) -> tuple[float, float]:
+    """Return the least probability of sentences with a label, and the most of those without it.
+
+    Each bound is passed by at most `error_rate` of new sentences of its kind, if they are drawn like
+    these: the rank of a new one among n + 1 is uniform. Too few sentences give bounds that none passes.
+    """
+    with_label, without = np.sort(probability[y > 0]), np.sort(probability[y == 0])[::-1]
+    least, most = 0.0, 1.0
+    if rank := int(error_rate * (len(with_label) + 1)):
+        least = float(with_label[rank - 1])
+    if rank := int(error_rate * (len(without) + 1)):
+        most = float(without[rank - 1])
+    return least, most
+
+
+def prevalence(probabilities: Floats, known: Floats, *, tolerance: float = 1e-6) -> Floats:
+    """Return the share of each label among unlabelled sentences, by expectation maximisation.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n_sentences, n_labels)
+        Calibrated where the labels have the shares `known`.
+    known : ndarray of shape (n_labels,)
+
+    References
+    ----------
+    Saerens, Latinne & Decaestecker (2002). Adjusting the outputs of a classifier to new a priori
+    probabilities: a simple procedure.
+    """
+    from scipy.special import expit, logit
+
+    share = known = np.clip(known, 1e-6, 1 - 1e-6)
+    odds = logit(np.clip(probabilities, 1e-9, 1 - 1e-9)) - logit(known)
+    for _ in range(10_000):
+        following = np.clip(expit(odds + logit(share)).mean(axis=0), 1e-6, 1 - 1e-6)
+        if np.abs(following - share).max() < tolerance:
+            break
+        share = following
+    return following
+
+
 def platt(scores: Floats, y: Labels) -> tuple[float, float]:
     """Return slope and intercept of the sigmoid that best maps `scores` to P(y = 1).
 
     Never decreasing: a score that ranks against its label is flattened, not turned round.
     """
+    from scipy.optimize import minimize
+    from scipy.special import expit, logit
+
     positive, n = int(y.sum()), len(y)
     target = np.where(y > 0, (positive + 1) / (positive + 2), 1 / (n - positive + 2))
     center, scale = float(np.mean(scores)), float(np.std(scores))
@@ -145,3 +249,30 @@ def platt(scores: Floats, y: Labels) -> tuple[float, float]:
     start = np.array([1.0, logit(np.mean(target))])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]).x
     return float(found[0] / scale), float(found[1] - found[0] * center / scale)
+
+
+def vector_scaling(scores: Floats, y: Labels) -> tuple[Floats, Floats]:
+    """Return slopes and intercepts, of shape (n_labels,), of the softmax that best maps scores to classes.
+
+    One slope for all classes; intercepts are drawn to 0, the more the fewer the texts.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import softmax
+
+    n, k = scores.shape
+    scale = max(float(np.std(scores)), 1e-12)
+    z, true = scores / scale, y.argmax(axis=1)
+    rows = np.arange(n)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        slope, bias = parameters[0], parameters[1:]
+        value = slope * z + bias
+        error = softmax(value, axis=1)
+        nll = -np.log(np.maximum(error[rows, true], 1e-300)).mean() + (bias @ bias) / (2 * n)
+        error[rows, true] -= 1
+        return float(nll), np.concatenate([[(error * z).mean(axis=0).sum()], error.mean(axis=0) + bias / n])
+
+    bounds = [(0, 100), *[(None, None)] * k]
+    start = np.concatenate([[1.0], np.zeros(k)])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return np.full(k, found[0] / scale), found[1:]

@@ -9,9 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
+from pipeline.models.base import Transformer, check_fitted
 from pipeline.models.onnx_export import DEFAULT, onnx_file, source_folder
 from pipeline.models.onnx_text import REQUIREMENTS, Bytes, OnnxText
 from pipeline.models.tokens import as_texts
@@ -20,7 +19,7 @@ Floats = NDArray[np.float32]
 CACHE_BYTES = 256 * 2**20
 
 
-class Encoder(TransformerMixin, BaseEstimator):
+class Encoder(Transformer):
     """Embed texts with a sentence encoder in ONNX Runtime: the mean of its tokens, of unit length.
 
     Parameters
@@ -82,7 +81,7 @@ class Encoder(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Sequence[str]) -> Floats:  # noqa: N803
         """Return embeddings of shape (n_texts, n_dimensions), rows of unit length."""
-        check_is_fitted(self, "model_")
+        check_fitted(self, "model_")
         texts = as_texts(X)
         if self._cache is None or not texts:
             return self._embed(texts)
@@ -92,7 +91,7 @@ class Encoder(TransformerMixin, BaseEstimator):
 
     def state(self) -> dict[str, Any]:
         """Return parameters, the ONNX file and the tokenizer: a bundle needs no other package's data."""
-        check_is_fitted(self, "model_")
+        check_fitted(self, "model_")
         arrays = {
             "onnx": self.model_.onnx,
             "tokenizer": np.frombuffer(self.model_.tokenizer.encode(), np.uint8),

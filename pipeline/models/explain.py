@@ -16,8 +16,8 @@ from pipeline.models.arrow_tfidf import ArrowTfidf
 from pipeline.models.cues import CueRules, Cues, plain
 from pipeline.models.linear import Chain, Concatenation, LinearHead
 from pipeline.models.ngrams import Tokens
-from pipeline.models.static import Static
-from pipeline.models.tokens import words
+from pipeline.models.static import Static, nearest
+from pipeline.models.tokens import as_texts
 
 Floats = NDArray[np.float64]
 LONGEST = 48  # characters of a match that are shown
@@ -159,7 +159,7 @@ def _cues(part: Cues, texts: Sequence[str], coef: Floats) -> list[list[Reason]]:
         for column in rows[i].indices:
             group = part.groups_[column]
             name = f"{group.label.replace('_', ' ')}: {group.name.replace('_', ' ')}"
-            match = _match(line, group.pattern)
+            match = _match(line, "|".join(group.patterns))
             reasons.append(Reason("cue", name, coef[:, column], match))
         found.append(reasons)
     return found
@@ -177,16 +177,15 @@ def _match(line: pa.LargeStringArray, pattern: str) -> str:
 
 def _static(part: Static, texts: Sequence[str], coef: Floats, known: pa.Array | None) -> list[list[Reason]]:
     """Split the mean vector over the words, and name n-grams of anchors by the words read as them."""
-    tokens, counts = words(texts)
-    encoded = tokens.dictionary_encode()
-    said = encoded.dictionary.to_pylist()
-    every = Tokens(encoded.indices.to_numpy().astype(np.int64), counts)
+    words = as_texts(texts).lower_words.longer
+    said = words.strings
     width = part.vectors_.table.shape[1]
-    vectors = part.vectors_.look_up(encoded.dictionary)
-    meant = part._nearest(vectors) if part.anchors else np.zeros(len(said), np.int64)
+    numbers = part.vectors_.look_up(said)
+    vectors = part.vectors_.vectors[numbers]
+    meant = nearest(vectors, part.anchors_) if part.anchors else np.zeros(len(said), np.int64)
     names = _anchor_names(part, np.unique(meant), known) if part.anchors else {}
     found = []
-    for ids in np.split(every.ids, np.cumsum(counts)[:-1]):
+    for ids in np.split(words.ids, np.cumsum(words.counts)[:-1]):
         unique, times = np.unique(ids, return_counts=True)
         total = times @ vectors[unique]
         norm = float(np.linalg.norm(total)) or 1.0
@@ -221,7 +220,8 @@ def _anchor_names(part: Static, wanted: NDArray[np.int64], known: pa.Array | Non
     """
     if known is None or not len(known):
         return {}
-    cosines = part.vectors_.look_up(known) @ part.anchors_[wanted].T
+    rows = part.vectors_.look_up(known.to_pylist())
+    cosines = part.vectors_.vectors[rows] @ part.anchors_[wanted].T
     best = cosines.argmax(axis=0)
     return {
         int(anchor): known[int(word)].as_py()

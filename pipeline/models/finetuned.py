@@ -8,16 +8,15 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
+from pipeline.models.base import Estimator, check_fitted
 from pipeline.models.onnx_export import DEFAULT, cache, quantised, source_folder
 from pipeline.models.onnx_text import REQUIREMENTS, OnnxText, check_precision
 from pipeline.models.tokens import as_texts
 from pipeline.schema import need
 
 
-class FineTuned(BaseEstimator):
+class FineTuned(Estimator):
     """Fine-tune a sentence encoder with a linear layer on top, every label for itself.
 
     Parameters
@@ -126,12 +125,12 @@ class FineTuned(BaseEstimator):
 
     def decision_function(self, X: Sequence[str]) -> NDArray[np.float64]:  # noqa: N803
         """Return logits of shape (n_texts, n_labels)."""
-        check_is_fitted(self, "model_")
+        check_fitted(self, "model_")
         return self.model_.run(as_texts(X), pool=False).astype(np.float64)
 
     def state(self) -> dict[str, Any]:
         """Return parameters, the ONNX file and the tokenizer."""
-        check_is_fitted(self, "model_")
+        check_fitted(self, "model_")
         arrays = {
             "onnx": self.model_.onnx,
             "tokenizer": np.frombuffer(self.model_.tokenizer.encode(), np.uint8),

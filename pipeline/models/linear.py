@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import logit
-from sklearn.base import BaseEstimator
+
+from pipeline.models.base import Estimator
 
 Floats = NDArray[np.float64]
 
 
-class LinearHead(BaseEstimator):
+class LinearHead(Estimator):
     """Scores that are linear in the features.
 
     Parameters
@@ -28,8 +29,22 @@ class LinearHead(BaseEstimator):
         self.intercept = intercept
 
     def decision_function(self, X: Any) -> Floats:  # noqa: N803
-        """Return scores of shape (n_rows, n_labels)."""
-        return np.asarray(X @ self.coef.T) + self.intercept
+        """Return scores of shape (n_rows, n_labels).
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (n_rows, n_features), or list of them
+            A list is of blocks side by side.
+        """
+        scores, begin = self.intercept, 0
+        for block in X if isinstance(X, list) else [X]:
+            scores = scores + _product(block, self._weights[begin : begin + block.shape[1]])
+            begin += block.shape[1]
+        return scores
+
+    @cached_property
+    def _weights(self) -> Floats:
+        return np.ascontiguousarray(self.coef.T)
 
     def state(self) -> dict[str, Any]:
         """Return arrays for `from_state`."""
@@ -41,7 +56,7 @@ class LinearHead(BaseEstimator):
         return cls(**state["arrays"])
 
 
-class Chain(BaseEstimator):
+class Chain(Estimator):
     """Transformers one after the other, then a head.
 
     Parameters
@@ -62,7 +77,11 @@ class Chain(BaseEstimator):
 
     def decision_function(self, X: Any) -> Floats:  # noqa: N803
         """Return scores of shape (n_rows, n_labels)."""
-        return self.parts[-1].decision_function(self.transform(X))
+        *before, head = self.parts
+        for part in before:
+            last = part is before[-1] and isinstance(head, LinearHead) and isinstance(part, Concatenation)
+            X = part.blocks(X) if last else part.transform(X)  # noqa: N806
+        return head.decision_function(X)
 
     def state(self) -> dict[str, Any]:
         """Return the parts for `from_state`."""
@@ -74,7 +93,7 @@ class Chain(BaseEstimator):
         return cls(state["parts"])
 
 
-class Concatenation(BaseEstimator):
+class Concatenation(Estimator):
     """Features side by side, each with a weight.
 
     Parameters
@@ -90,10 +109,18 @@ class Concatenation(BaseEstimator):
 
     def transform(self, X: Any) -> sparse.csr_matrix:  # noqa: N803
         """Return all features, shape (n_rows, sum of widths)."""
-        blocks = [weight * part.transform(X) for part, weight in zip(self.parts, self.weights, strict=True)]
+        blocks = self.blocks(X)
         if all(isinstance(block, np.ndarray) for block in blocks):
             return np.hstack(blocks)
         return sparse.hstack([sparse.csr_matrix(block) for block in blocks], format="csr")
+
+    def blocks(self, X: Any) -> list[Any]:  # noqa: N803
+        """Return the features block by block: a linear head has no need to see them in one matrix."""
+        found = []
+        for part, weight in zip(self.parts, self.weights, strict=True):
+            for block in part.blocks(X) if hasattr(part, "blocks") else [part.transform(X)]:
+                found.append(block if weight == 1 else weight * block)
+        return found
 
     def state(self) -> dict[str, Any]:
         """Return parts and weights for `from_state`."""
@@ -105,12 +132,21 @@ class Concatenation(BaseEstimator):
         return cls(state["parts"], state["parameters"]["weights"])
 
 
+def _product(block: Any, weights: Floats) -> Floats:
+    """Return the product; a row's does not depend, to the last bit, on the rows beside it."""
+    if isinstance(block, np.ndarray):  # matrix products of BLAS add up in an order that depends on the shape
+        return np.einsum("ij,kj->ik", block.astype(np.float64, copy=False), np.ascontiguousarray(weights.T))
+    return np.asarray(block @ weights)
+
+
 def linear_head(estimator: Any) -> LinearHead | None:
     """Return the linear head that scores as a fitted scikit-learn estimator does, or None.
 
     Knows `OneVsRestClassifier` over anything with `coef_` and `intercept_`, or over
     `DummyClassifier(strategy="prior")`, whose score is a constant.
     """
+    from scipy.special import logit
+
     inner = getattr(estimator, "estimators_", None)
     if inner is None or type(estimator).__name__ != "OneVsRestClassifier":
         return None

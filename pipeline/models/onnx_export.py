@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,7 +43,7 @@ def source_folder(source: str) -> Path:
         if packaged and packaged.submodule_search_locations:
             folder = Path(packaged.submodule_search_locations[0]) / "model"
         else:
-            folder = _from_hub(source)
+            folder = from_hub(source, FILES)
     if not (folder / "tokenizer.json").is_file():
         raise ConfigError(f"source={source}: no tokenizer.json in it; give a sentence-transformers folder")
     pooling = folder / "1_Pooling" / "config.json"
@@ -129,10 +130,17 @@ def quantised(onnx: Bytes) -> Bytes:
         logging.getLogger().setLevel(level)
 
 
-def _from_hub(source: str) -> Path:
+def from_hub(source: str, files: Sequence[str]) -> Path:
+    """Return the folder of some files of a model on the Hugging Face hub.
+
+    Raises
+    ------
+    ConfigError
+        Where it is not there, or the hub is out of reach.
+    """
     remedy = (
         f"source={source}: no such folder, and not on the Hugging Face hub or that is out of reach; "
-        f"give a sentence-transformers folder, or source={DEFAULT} after make extra-finetune"
+        "give a sentence-transformers folder, or one of word vectors"
     )
     if source.startswith((".", "/", "~")) or source.count("/") > 1 or find_spec("huggingface_hub") is None:
         raise ConfigError(remedy)
@@ -140,7 +148,7 @@ def _from_hub(source: str) -> Path:
 
     name = source if "/" in source else f"sentence-transformers/{source}"
     try:
-        return Path(snapshot_download(name, allow_patterns=list(FILES), etag_timeout=5))
+        return Path(snapshot_download(name, allow_patterns=list(files), etag_timeout=5))
     except (OSError, ValueError) as error:  # out of reach, unknown, or not a name
         raise ConfigError(remedy) from error
 

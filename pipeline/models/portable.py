@@ -20,6 +20,8 @@ Arrays = dict[str, NDArray[Any]]
 # Name in a bundle: module. Nothing else is ever imported for a bundle.
 CLASSES = {
     "ArrowTfidf": "pipeline.models.arrow_tfidf",
+    "Blend": "pipeline.models.blend",
+    "CharTfidf": "pipeline.models.chars",
     "Chain": "pipeline.models.linear",
     "Concatenation": "pipeline.models.linear",
     "CueRules": "pipeline.models.cues",
@@ -28,7 +30,9 @@ CLASSES = {
     "Encoder": "pipeline.models.encoder",
     "FineTuned": "pipeline.models.finetuned",
     "LinearHead": "pipeline.models.linear",
+    "NBSVM": "pipeline.models.nbsvm",
     "SkopsPart": "pipeline.models.skops_part",
+    "Stack": "pipeline.models.stack",
     "Static": "pipeline.models.static",
 }
 
@@ -42,6 +46,12 @@ def portable(estimator: Any) -> Any:
     if type(estimator).__name__ in CLASSES:
         return estimator
     name = type(estimator).__name__
+    if name == "Distilled":
+        return estimator.student_
+    if name == "WithWeak":  # what it was trained on is no part of what scores
+        return portable(estimator.estimator_)
+    if name == "Adaptive":
+        return estimator.model_
     if name == "Pipeline":
         return Chain([portable(step) for _, step in estimator.steps])
     if name == "FeatureUnion":

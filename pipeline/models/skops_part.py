@@ -37,7 +37,7 @@ class SkopsPart(BaseEstimator):
         and no kernels over sparse features.
     """
 
-    requirements = ("skops",)
+    requirements = ("skops", "scikit-learn")
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator

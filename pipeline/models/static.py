@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
+from pipeline.models.base import Transformer, check_fitted
 from pipeline.models.ngrams import NgramIndex, Tokens
-from pipeline.models.tokens import as_texts, words
+from pipeline.models.tokens import Ints, Words, as_texts
 from pipeline.schema import ConfigError
 
 Floats = NDArray[np.float32]
-BLOCK = 8192
+REMEMBERED = 50_000  # words, half of which stay when there are more
+BLOCK = 4096
+DEFAULT = "minilm"
+VECTORS = Path(__file__).parents[2] / "data" / "vectors"
 
 
 class WordVectors:
@@ -41,12 +41,17 @@ class WordVectors:
         self._tokenizer = Tokenizer.from_str(tokenizer)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._known = pa.array([], pa.string())
-        self._vectors = np.zeros((0, table.shape[1]), np.float32)
+        self._rows = np.empty((1024, table.shape[1]), np.float32)
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def vectors(self) -> Floats:
+        """Unit vectors of the words remembered, shape (n_words, n_dimensions)."""
+        return self._rows[: len(self._numbers)]
 
     @classmethod
     def load(cls, source: str) -> Self:
-        """Load "wordllama", which comes with its package, or a model2vec folder.
+        """Load "minilm", which comes with this repository, or a model2vec folder or hub id.
 
         Raises
         ------
@@ -55,34 +60,38 @@ class WordVectors:
         """
         from safetensors.numpy import load_file
 
-        if source == "wordllama":
-            import wordllama
+        folder = VECTORS if source == DEFAULT else Path(source).expanduser()
+        if not folder.is_dir() and source != DEFAULT:
+            from pipeline.models.onnx_export import from_hub
 
-            folder = Path(wordllama.__file__).parent
-            weights = folder / "weights" / "l2_supercat_256.safetensors"
-            tokenizer = folder / "tokenizers" / "l2_supercat_tokenizer_config.json"
-        else:
-            weights, tokenizer = Path(source) / "model.safetensors", Path(source) / "tokenizer.json"
+            folder = from_hub(source, ("model.safetensors", "tokenizer.json"))
+        weights, tokenizer = folder / "model.safetensors", folder / "tokenizer.json"
         if not (weights.is_file() and tokenizer.is_file()):
             raise ConfigError(
-                f"source={source}: expected 'wordllama' or a model2vec folder with model.safetensors "
+                f"source={source}: expected '{DEFAULT}' or a model2vec folder with model.safetensors "
                 "and tokenizer.json"
             )
-        tables = [t for t in load_file(weights).values() if t.ndim == 2]
-        return cls(tables[0].astype(np.float16), tokenizer.read_text(encoding="utf-8"))
+        tensors = load_file(weights)
+        table = next(t for t in tensors.values() if t.ndim == 2).astype(np.float32)
+        if "scale" in tensors:
+            table *= tensors["scale"][:, None]
+        return cls(table.astype(np.float16), tokenizer.read_text(encoding="utf-8"))
 
-    def look_up(self, unique: pa.StringArray) -> Floats:
-        """Return the unit vectors of words, shape (n_words, n_dimensions)."""
-        at = pc.index_in(unique, self._known)
-        if at.null_count:
-            new = unique.filter(pc.is_null(at))
-            self._vectors = np.vstack([self._vectors, self._embed(new.to_pylist())])
-            self._known = pa.concat_arrays([self._known, new])
-            at = pc.index_in(unique, self._known)
-        found = self._vectors[at.to_numpy()]
-        if len(self._known) > 500_000:  # bounded, whatever is read
-            self._known, self._vectors = self._known[:0], self._vectors[:0]
-        return found
+    def look_up(self, words: Sequence[str]) -> Ints:
+        """Return the row of `vectors` of each of several distinct words."""
+        if new := [word for word in words if word not in self._numbers]:
+            begin = len(self._numbers)
+            self._numbers |= {word: begin + i for i, word in enumerate(new)}
+            if len(self._numbers) > len(self._rows):
+                larger = np.empty((2 * len(self._numbers), self._rows.shape[1]), np.float32)
+                larger[:begin] = self._rows[:begin]
+                self._rows = larger
+            self._rows[begin : len(self._numbers)] = self._embed(new)
+        return np.array([self._numbers[word] for word in words], np.int64)
+
+    def forget(self, kept: int) -> None:
+        """Forget all words but the `kept` that were looked up first."""
+        self._numbers = {word: i for word, i in self._numbers.items() if i < kept}
 
     def _embed(self, unique: list[str]) -> Floats:
         encoded = self._tokenizer.encode_batch(unique, add_special_tokens=False)
@@ -96,7 +105,7 @@ class WordVectors:
         return unit(pool @ self.table[ids].astype(np.float32))
 
 
-class Static(TransformerMixin, BaseEstimator):
+class Static(Transformer):
     """The mean of a text's word vectors, and n-grams of the frequent words nearest to its words.
 
     The mean says what a text is about. The n-grams keep the order of words, with every word read as
@@ -105,7 +114,7 @@ class Static(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    source : str, default="wordllama"
+    source : str, default="minilm"
         Word vectors: see `WordVectors.load`.
     anchors : int, default=2000
         How many of the most frequent words are anchors; 0 for the mean alone.
@@ -122,10 +131,12 @@ class Static(TransformerMixin, BaseEstimator):
     idf_ : ndarray of shape (n_ngrams,)
     """
 
+    requirements = ("tokenizers",)
+
     def __init__(
         self,
         *,
-        source: str = "wordllama",
+        source: str = DEFAULT,
         anchors: int = 2000,
         ngram_range: tuple[int, int] = (1, 2),
         min_df: int = 2,
@@ -141,36 +152,42 @@ class Static(TransformerMixin, BaseEstimator):
         if not self.anchors:
             self.anchors_ = np.zeros((0, self.vectors_.table.shape[1]), np.float32)
             return self
-        tokens, counts = words(as_texts(X))
-        encoded = tokens.dictionary_encode()
-        ids = encoded.indices.to_numpy().astype(np.int64)
-        vectors = self.vectors_.look_up(encoded.dictionary)
-        frequent = np.argsort(-np.bincount(ids, minlength=len(vectors)), kind="stable")[: self.anchors]
+        words = as_texts(X).lower_words.longer
+        numbers = self.vectors_.look_up(words.strings)
+        vectors = self.vectors_.vectors[numbers]
+        frequent = np.argsort(-np.bincount(words.ids, minlength=len(vectors)), kind="stable")[: self.anchors]
         self.anchors_ = vectors[frequent]
-        read_as = Tokens(self._nearest(vectors)[ids], counts)
         self.index_, df, used = NgramIndex.select(
-            read_as, len(frequent), (self.ngram_range[0], self.ngram_range[1]), self.min_df
+            Tokens(nearest(vectors, self.anchors_)[words.ids], words.counts),
+            len(frequent),
+            (self.ngram_range[0], self.ngram_range[1]),
+            self.min_df,
         )
         self.anchors_ = self.anchors_[used]
-        self.idf_ = np.log((1 + len(counts)) / (1 + df)) + 1.0
+        self.idf_ = np.log((1 + len(words.counts)) / (1 + df)) + 1.0
+        self._read_as = np.zeros(0, np.int64)
         return self
 
     def transform(self, X: Sequence[str]) -> sparse.csr_matrix:  # noqa: N803
         """Return both blocks side by side, shape (n_texts, n_dimensions + n_ngrams)."""
-        check_is_fitted(self)
-        tokens, counts = words(as_texts(X))
-        encoded = tokens.dictionary_encode()
-        vectors = self.vectors_.look_up(encoded.dictionary)
-        ids = encoded.indices.to_numpy().astype(np.int64)
-        texts = Tokens(ids, counts)
+        return sparse.hstack([sparse.csr_matrix(block) for block in self.blocks(X)], format="csr")
+
+    def blocks(self, X: Sequence[str]) -> list[Any]:  # noqa: N803
+        """Return the means, shape (n_texts, n_dimensions), and the n-grams, (n_texts, n_ngrams)."""
+        check_fitted(self, "anchors_")
+        words = as_texts(X).lower_words.longer
+        numbers = self._look_up(words)
+        ends = np.concatenate([[0], np.cumsum(words.counts)])
+        vectors = self.vectors_.vectors
         pool = sparse.csr_matrix(
-            (np.ones(len(ids), np.float32), (texts.rows, ids)), shape=(len(counts), len(vectors))
+            (np.ones(len(words.ids), np.float32), numbers[words.ids], ends),
+            shape=(len(words.counts), len(vectors)),
         )
-        mean = sparse.csr_matrix(unit(pool @ vectors))
+        mean = unit(pool @ vectors)
         if not self.anchors:
-            return mean
-        read_as = Tokens(self._nearest(vectors)[ids], counts)
-        return sparse.hstack([mean, self.index_.tfidf(read_as, self.idf_, sublinear=True)], format="csr")
+            return [mean]
+        read_as = Tokens(self._read_as[numbers][words.ids], words.counts)
+        return [mean, self.index_.tfidf(read_as, self.idf_, sublinear=True)]
 
     def state(self) -> dict[str, Any]:
         """Return parameters and arrays, word vectors included: a bundle needs no other package's data."""
@@ -190,22 +207,46 @@ class Static(TransformerMixin, BaseEstimator):
         self = cls(**state["parameters"])
         self.vectors_ = WordVectors(arrays.pop("table"), arrays.pop("tokenizer").tobytes().decode())
         self.anchors_ = arrays.pop("anchors")
+        self._read_as = np.zeros(0, np.int64)
         if self.anchors:
             self.idf_ = arrays.pop("idf")
             self.index_ = NgramIndex.from_arrays(len(self.anchors_), arrays)
         return self
 
-    def _nearest(self, vectors: Floats) -> NDArray[np.int64]:
-        """Return the number of the nearest anchor of each word: the largest cosine."""
-        nearest = np.empty(len(vectors), np.int64)
-        for begin in range(0, len(vectors), BLOCK):
-            nearest[begin : begin + BLOCK] = (vectors[begin : begin + BLOCK] @ self.anchors_.T).argmax(axis=1)
-        return nearest
+    def _look_up(self, words: Words) -> Ints:
+        """Return the row of `vectors_.vectors`, and of `_read_as`, of each distinct word."""
+        if len(self.vectors_.vectors) > REMEMBERED:  # what came first is the most frequent
+            self.vectors_.forget(REMEMBERED // 2)
+            self._read_as = self._read_as[: REMEMBERED // 2]
+        numbers = self.vectors_.look_up(words.strings)
+        if self.anchors:
+            new = self.vectors_.vectors[len(self._read_as) :]
+            self._read_as = np.concatenate([self._read_as, nearest(new, self.anchors_)])
+        return numbers
+
+
+def nearest(vectors: Floats, anchors: Floats) -> Ints:
+    """Return the number of the anchor nearest to each vector: the largest cosine, the first of equals.
+
+    Matrix products add up in an order that depends on their shape, so that they differ in the last
+    bits for the same word among other words; what is nearly equal is compared again, exactly.
+    """
+    found = np.empty(len(vectors), np.int64)
+    for begin in range(0, len(vectors), BLOCK):
+        block = vectors[begin : begin + BLOCK]
+        cosine = block @ anchors.T
+        found[begin : begin + BLOCK] = cosine.argmax(axis=1)
+        close = cosine >= cosine.max(axis=1, keepdims=True) - 1e-5
+        for row in np.flatnonzero((close.sum(axis=1) > 1) & block.any(axis=1)):
+            choices = np.flatnonzero(close[row])
+            exact = (anchors[choices].astype(np.float64) * block[row]).sum(axis=1)
+            found[begin + row] = choices[exact.argmax()]
+    return found
 
 
 def unit(rows: Floats) -> Floats:
     """Return rows scaled to length 1; rows of zeros stay."""
-    norm = np.linalg.norm(rows, axis=1, keepdims=True)
+    norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     return (rows / np.where(norm > 0, norm, 1.0)).astype(np.float32, copy=False)
 
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from pipeline.schema import InputError
-from pipeline.text.decoding import open_bytes
+from pipeline.text.decoding import LONGEST, open_bytes
 
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([\w-]{2,30})""", re.IGNORECASE)
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n(?:---|\.\.\.)\n", re.DOTALL)
@@ -51,7 +51,9 @@ def html_text(path: Path) -> tuple[str, str]:
 
 def _decoded(path: Path) -> str:
     with open_bytes(path) as raw:
-        data = raw.read()
+        data = raw.read(LONGEST)
+    if len(data) == LONGEST:
+        raise InputError(f"{path}: longer than {LONGEST:,} bytes; is it a page?")
     if not data.strip():
         raise InputError(f"{path}: is empty")
     declared = _CHARSET.search(data[:4096])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 from pipeline.schema import Article, InputError, nearest
-from pipeline.text.decoding import read_text
+from pipeline.text.decoding import COMPRESSED, STDIN, read_text
 from pipeline.text.pages import html_text, markdown_text
 from pipeline.text.tables import OnError, require, rows
 
@@ -24,7 +24,7 @@ FORMATS = {
     ".parquet": "parquet",
 }
 _TABLES = frozenset(("jsonl", "csv", "tsv", "parquet"))
-_KNOWN = f"{', '.join(FORMATS)}, each also with .gz"
+_KNOWN = f"{', '.join(FORMATS)}, each also with .gz or .zst"
 
 
 def read_articles(
@@ -36,7 +36,8 @@ def read_articles(
     ----------
     path : path
         A file (an article, or a table with an article a row) or a folder of them, searched
-        recursively in sorted order without hidden files and unknown extensions.
+        recursively in sorted order without hidden files and unknown extensions. "-" is JSON lines on
+        standard input.
     text : str
         Column of a table that holds the text. `id` and `title` are optional columns; the others
         become the article's `meta`.
@@ -47,7 +48,7 @@ def read_articles(
     Yields
     ------
     Article
-        With ids that differ: the `id` of a row, else the file's stem and the row's number; the
+        With ids that differ: the `id` of a row, else the file's stem and the number of its line or row; the
         stem of a plain file, or its relative path where two share the stem.
 
     Raises
@@ -77,7 +78,7 @@ def read_rows(
     Parameters
     ----------
     path : path
-        A .jsonl, .csv, .tsv or .parquet file, also with .gz.
+        A .jsonl, .csv, .tsv or .parquet file, also with .gz or .zst; "-" is JSON lines on standard input.
     text : str
         Column of the text. Missing and null texts become "": one row out per row in.
     on_error : callable, optional
@@ -98,26 +99,37 @@ def read_rows(
         if not found:
             require(file, text, list(row))
             found = True
-        value = row.get(text)
-        if value is None or isinstance(value, str):
-            yield {**row, text: value or ""}
-        else:
-            report(InputError(f"{file}: {place}: {text!r} must be a string, got {type(value).__name__}"))
+        try:
+            yield sentence_row(row, text)
+        except InputError as error:
+            report(InputError(f"{file}: {place}: {error}"))
     if not found:
         raise InputError(f"{file}: has no rows")
+
+
+def sentence_row(row: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return the row with a null text made ""; raises InputError where it is no string."""
+    value = row.get(text)
+    if value is None or isinstance(value, str):
+        return {**row, text: value or ""}
+    raise InputError(f"{text!r} must be a string, got {type(value).__name__}")
 
 
 def _raise(error: InputError) -> None:
     raise error
 
 
-def _kind(path: Path) -> str | None:
-    return FORMATS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
+def _kind(path: PurePath) -> str | None:
+    return "jsonl" if str(path) == STDIN else FORMATS.get(_plain(path).suffix.lower())
 
 
-def _stem(path: Path) -> str:
-    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
-    return _printable(Path(name).stem)
+def _plain(path: PurePath) -> PurePath:
+    """Return the path without the extension of a compression."""
+    return path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+
+
+def _stem(path: PurePath) -> str:
+    return "stdin" if str(path) == STDIN else _printable(_plain(path).stem)
 
 
 def _printable(name: str) -> str:
@@ -126,7 +138,7 @@ def _printable(name: str) -> str:
 
 
 def _existing(path: Path) -> Path:
-    if path.exists():
+    if str(path) == STDIN or path.exists():
         return path
     folder = path.parent
     names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
@@ -149,11 +161,13 @@ def _files(path: Path) -> list[tuple[Path, str]]:
     )
     if not found:
         raise InputError(f"{path}: no articles in this folder; use files with {_KNOWN}")
-    stems = Counter(map(_stem, found))
-    return [
-        (file, _stem(file) if stems[_stem(file)] == 1 else _printable(file.relative_to(path).as_posix()))
-        for file in found
-    ]
+    return list(zip(found, file_names([file.relative_to(path) for file in found]), strict=True))
+
+
+def file_names(files: Sequence[PurePath]) -> list[str]:
+    """Return what the ids of each file's articles start from: its stem, or its path where two share it."""
+    stems = Counter(map(_stem, files))
+    return [_stem(file) if stems[_stem(file)] == 1 else _printable(file.as_posix()) for file in files]
 
 
 def _file_articles(file: Path, name: str, text: str, report: OnError) -> Iterator[tuple[str, Article]]:
@@ -174,17 +188,18 @@ def _file_articles(file: Path, name: str, text: str, report: OnError) -> Iterato
 def _table_articles(
     file: Path, kind: str, name: str, text: str, report: OnError
 ) -> Iterator[tuple[str, Article]]:
-    number = 0
-    for number, (place, row) in enumerate(rows(file, kind, text, report), 1):
+    place = ""
+    for place, row in rows(file, kind, text, report):
         try:
-            yield f"{place}: ", _row_article(row, text, f"{name}:{number}")
+            yield f"{place}: ", row_article(row, text, f"{name}:{place.rpartition(' ')[2]}")
         except InputError as error:
             report(InputError(f"{file}: {place}: {error}"))
-    if not number:
+    if not place:
         raise InputError(f"{file}: has no rows")
 
 
-def _row_article(row: dict[str, Any], text: str, default_id: str) -> Article:
+def row_article(row: dict[str, Any], text: str, default_id: str) -> Article:
+    """Return a row of a table as an article; raises InputError without a place."""
     body, title, name = row.get(text), row.get("title"), row.get("id")
     if text not in row:
         raise InputError(f"no field {text!r}{nearest(text, [str(key) for key in row])}")
@@ -205,3 +220,8 @@ def _row_article(row: dict[str, Any], text: str, default_id: str) -> Article:
 def _titled(title: str, text: str) -> str:
     title = title.strip()
     return text if not title or text.lstrip().startswith(title) else f"{title}\n\n{text}"
+
+
+def files_of(path: str | Path) -> list[Path]:
+    """Return the files that `read_articles` reads; none for standard input."""
+    return [file for file, _ in _files(Path(path)) if str(file) != STDIN]

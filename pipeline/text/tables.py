@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from pipeline.schema import InputError, nearest
-from pipeline.text.decoding import open_bytes, open_text
+from pipeline.text.decoding import COMPRESSED, LONGEST, lines, open_bytes, open_text
 
 #: What to do with a bad row: raise, or note it and go on.
 OnError = Callable[[InputError], None]
 Row = tuple[str, dict[str, Any]]
 
 _BATCH = 1024
+_MOST_UNPACKED = 1 << 34
 
 
 def rows(path: Path, kind: str, column: str, on_error: OnError) -> Iterator[Row]:
@@ -48,40 +52,47 @@ def require(path: Path, column: str, columns: list[str]) -> None:
         raise InputError(f"{path}: no column {column!r}{nearest(column, columns)}")
 
 
+def json_row(line: str | bytes) -> dict[str, Any]:
+    """Return the object on a line of JSON; raises InputError without a place."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        where = f"{error.msg} at column {error.colno}"
+        raise InputError(f"invalid JSON ({where}); mend or remove the line") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {error.start} of the line; save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # a number too long, a nest too deep
+        raise InputError(f"unusable JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise InputError(f"must be an object {{...}}, got {type(row).__name__}")
+    return row
+
+
 def _jsonl(path: Path, on_error: OnError) -> Iterator[Row]:
     with open_text(path) as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(lines(stream, path), 1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                where = f"{error.msg} at column {error.colno}"
-                message = f"invalid JSON ({where}); mend or remove the line"
-                on_error(InputError(f"{path}: line {number}: {message}"))
-                continue
-            except (ValueError, RecursionError) as error:  # a number too long, a nest too deep
-                on_error(InputError(f"{path}: line {number}: unusable JSON ({error})"))
-                continue
-            if not isinstance(row, dict):
-                what = type(row).__name__
-                on_error(InputError(f"{path}: line {number}: must be an object {{...}}, got {what}"))
+                row = json_row(line)
+            except InputError as error:
+                on_error(InputError(f"{path}: line {number}: {error}"))
                 continue
             yield f"line {number}", row
 
 
 def _csv(path: Path, delimiter: str, column: str, on_error: OnError) -> Iterator[Row]:
     # A cell holds an article: longer than the module's default of 128 KiB.
-    csv.field_size_limit(1 << 30)
+    csv.field_size_limit(LONGEST)
     with open_text(path, newline="") as stream:
-        first = stream.readline()
+        first = stream.readline(LONGEST)
         if delimiter == "," and ";" in first and "," not in first:
             delimiter = ";"
         names = next(csv.reader([first], delimiter=delimiter), [])
         require(path, column, names)
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise InputError(f"{path}: two columns are named {twice!r}; rename one")
-        reader = csv.reader(stream, delimiter=delimiter)
+        reader = csv.reader(lines(stream, path), delimiter=delimiter)
         number = 0
         while True:
             number += 1
@@ -109,7 +120,8 @@ def _parquet(path: Path, column: str) -> Iterator[Row]:
             raise InputError(f"{path}: is empty")
         try:
             # Parquet is read from its end: a compressed one has to be unpacked first.
-            file = pq.ParquetFile(pa.BufferReader(raw.read()) if path.suffix.lower() == ".gz" else raw)
+            packed = path.suffix.lower() in COMPRESSED
+            file = pq.ParquetFile(_unpacked(raw, path) if packed else raw)
             require(path, column, file.schema_arrow.names)
             number = 0
             for batch in file.iter_batches(batch_size=_BATCH):
@@ -119,3 +131,14 @@ def _parquet(path: Path, column: str) -> Iterator[Row]:
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = str(error).splitlines()[0][:120]
             raise InputError(f"{path}: not a readable Parquet file ({reason}); write it again") from error
+
+
+def _unpacked(raw: io.BufferedReader, path: Path) -> Any:
+    """Return a temporary file of what is inside; what Parquet compresses itself should not need it."""
+    with TemporaryFile() as file:
+        while chunk := raw.read(LONGEST):
+            if file.tell() > _MOST_UNPACKED:
+                raise InputError(f"{path}: over {_MOST_UNPACKED:,} bytes unpacked; unpack it yourself")
+            file.write(chunk)
+        file.seek(0)
+        return io.BufferedReader(io.FileIO(os.dup(file.fileno())))

@@ -189,8 +189,8 @@ REFUSED = {
         ["row 1: unknown label 'denail'; did you mean 'denial'?"],
     ),
     "no labels": ('{"text": "x", "label": []}', ["row 1", "no column 'labels'; did you mean 'label'?"]),
-    "number": ('{"text": "x", "labels": 3}', ["row 1", "expected a list of names, got 3"]),
-    "numbers": ('{"text": "x", "labels": [3]}', ["row 1", "expected a list of names"]),
+    "number": ('{"text": "x", "labels": 3}', ["row 1", "unknown label '3'"]),
+    "numbers": ('{"text": "x", "labels": [[3]]}', ["row 1", "expected names"]),
     "later row": ('{"text": "x", "labels": []}\n{"text": "y"}', ["row 2", "no column 'labels'"]),
     "no text": ('{"body": "x", "labels": []}', ["no column 'text'"]),
     "nothing": ("\n", ["has no rows"]),
@@ -219,7 +219,7 @@ def test_through_the_command_line(command, trained, labelled, tmp_path):
         "evaluate", f"input={source}", f"output={output}", f"model_uri={trained.bundle}", "by=split"
     )
     assert done.code == 0, done.err
-    assert set(json.loads(output.read_text())) == {"input", "model", "model_uri", "external", "by"}
+    assert set(json.loads(output.read_text())) == {"input", "model", "model_uri", "external", "by", "slices"}
     assert done.err == ""
 
 

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.bundle import load
-from pipeline.predict import batches, predict
 from pipeline.schema import ConfigError
+from pipeline.scoring import batches, predict
 from pipeline.text.cleaning import clean
 
 LABELS = ["accusation", "denial", "policy_action", "economic_claim"]

@@ -98,7 +98,7 @@ def test_the_report_shows_every_error_and_the_plots(trained, compose):
 
 def test_nothing_else_is_left_behind(trained):
     assert sorted(path.name for path in trained.folder.iterdir()) == [
-        *("bundle", "corpus", "labelled.json", "labelled.parquet", "report")
+        *("bundle", "corpus", "labelled.disputed.jsonl", "labelled.json", "labelled.parquet", "report")
     ]
 
 
@@ -487,7 +487,7 @@ def test_a_single_label(other, train, tmp_path, model):
     for row in other.rows:
         row["labels"] = [name for name in row["labels"] if name == "denial"]
     other.write_annotations(other.rows)
-    only = ["labels.names=[denial]", "~labels.definitions", "+labels.definitions={}"]
+    only = ["labels.names=[denial]", "~labels.definitions", "+labels.definitions={}", "~labels.examples"]
     done = train(other, tmp_path, *only, f"model={model}")
     assert done.metrics["labels"] == ["denial"]
     assert load(done.bundle).probabilities(["", "It denied."]).shape == (2, 1)
@@ -523,7 +523,7 @@ ERRORS = {
     "task": (["labels.task=binary"], ["labels.task=binary", "multilabel, multiclass"]),
     "labels": (["labels.names=[]"], ["labels.names"]),
     "unknown label": (
-        ["labels.names=[denial]", "~labels.definitions"],
+        ["labels.names=[denial]", "~labels.definitions", "~labels.examples"],
         ["annotations.jsonl:", "unknown label"],
     ),
     "no articles": (["corpus.articles=/nowhere"], ["/nowhere: does not exist"]),

@@ -256,3 +256,21 @@ def test_masked_digits():
 )
 def test_sklearn_contract(check):
     getattr(estimator_checks, check)("ArrowTfidf", ArrowTfidf())
+
+
+def test_most_features_are_those_of_the_most_texts():
+    texts = ["a1 b1 c1", "a1 b1 d1", "a1 e1 f1", "a1 b1 c1"]
+    assert ArrowTfidf(max_features=3).fit(texts).get_feature_names_out().tolist() == ["a1", "b1", "c1"]
+    # Of equal ones all or none: d1, e1 and f1 would make six.
+    assert len(ArrowTfidf(max_features=5).fit(texts).get_feature_names_out()) == 3
+    assert len(ArrowTfidf(max_features=6).fit(texts).get_feature_names_out()) == 6
+
+
+def test_ends_are_marked():
+    fitted = ArrowTfidf(ngram_range=(2, 2), mark_ends=True).fit(["Who was it", "It was who"])
+    assert "_begins_ who" in (names := fitted.get_feature_names_out().tolist())
+    assert "who _ends_" in names
+    one, other = fitted.transform(["who was it", "it was who"]).toarray()
+    assert (one != other).any()
+    again = ArrowTfidf.from_state(fitted.state())
+    assert (again.transform(["who was it"]) != fitted.transform(["who was it"])).nnz == 0

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from pipeline.models.cue_screen import Screen, needed
+from pipeline.models.cue_screen import beginnings, needed
 from pipeline.models.cues import CueRules, Cues, compile_cues, plain, read_cues
 from pipeline.models.portable import CLASSES, assemble, dismantle
 from pipeline.schema import ConfigError
@@ -114,10 +114,8 @@ def test_sentences(cues, rules, text, initials, groups):
 
 def test_patterns_are_ascii_or_currency_and_hold_no_stray_blank():
     for group in compile_cues(read_cues(NEWS)):
-        assert set(group.pattern) <= set(string.printable) | set("£€¥₹₦"), group.name
-        assert "|)" not in group.pattern and "(?:|" not in group.pattern and "||" not in group.pattern, (
-            group.name
-        )
+        assert set("".join(group.patterns)) <= set(string.printable) | set("£€¥₹₦"), group.name
+        assert "|)" not in group.regex and "(?:|" not in group.regex and "||" not in group.regex, group.name
 
 
 def test_every_group_of_a_label_has_its_own_name_and_a_weight(cues):
@@ -142,13 +140,26 @@ def test_time_grows_linearly(cues, unit):
         assert seconds[1] < 40 * max(seconds[0], 0.002), (group.name, seconds)
 
 
-def test_screen_never_hides_a_match(cues):
-    texts = [text for text, _, _ in SENTENCES]
+def screened(groups, texts):
+    """Indicators by screen, and by every regular expression over every text."""
     lines = plain(texts)
-    candidates = cues._screen.candidates(lines).toarray()
-    for j, group in enumerate(cues.groups_):
-        hit = pc.match_substring_regex(lines, group.regex).to_numpy(zero_copy_only=False)
-        assert cues._screen.needs[j] is None or not (hit & (candidates[:, j] == 0)).any(), group.name
+    wanted = [pc.match_substring_regex(lines, group.regex).to_pylist() for group in groups]
+    cues = Cues({})
+    cues.groups_ = groups
+    found = cues._screened(texts, cues._screen)
+    return [np.isin(np.arange(len(texts)), rows).tolist() for rows in found], wanted
+
+
+def test_screen_never_hides_a_match(cues):
+    found, wanted = screened(cues.groups_, [text for text, _, _ in SENTENCES])
+    for group, ours, theirs in zip(cues.groups_, found, wanted, strict=True):
+        assert ours == theirs, group.name
+
+
+def test_long_texts_are_matched_as_short_ones_are(cues):
+    texts = [f"{text} " * 60 for text, _, _ in SENTENCES[::7]] + ["the said " * 20000]
+    found, wanted = screened(cues.groups_, texts)
+    assert found == wanted
 
 
 def test_many_texts_and_few_give_the_same(cues):
@@ -158,7 +169,7 @@ def test_many_texts_and_few_give_the_same(cues):
 
 
 PATTERNS = st.recursive(
-    st.sampled_from(["ab", "b", "a ", " a", "1", "[ab]", "[^a]", r"\d", r"\w", ".", "'"]),
+    st.sampled_from(["ab", "b", "a ", " a", "1", "[ab]", "[^a]", r"\d", r"\w", ".", "'", r"\b", "^", "$"]),
     lambda inner: st.one_of(
         st.tuples(inner, inner).map("".join),
         st.tuples(inner, inner).map(lambda pair: f"(?:{pair[0]}|{pair[1]})"),
@@ -176,24 +187,38 @@ def test_screen_is_sound_for_any_pattern(pattern, texts):
         (group,) = compile_cues(cues)
     except ConfigError:  # matches the empty text
         return
-    screen, lines = Screen([pattern]), plain(texts)
-    hit = pc.match_substring_regex(lines, group.regex).to_numpy(zero_copy_only=False)
-    if screen.needs[0] is not None:
-        assert not (hit & (screen.candidates(lines).toarray()[:, 0] == 0)).any()
+    found, wanted = screened([group], texts)
+    assert found == wanted
 
 
 @pytest.mark.parametrize(
     ("pattern", "words"),
     [
-        ("denie[sd]", {"denies", "denied"}),
-        (r"reject\w* (?:the )?claims?", {"reject", "reject*"}),
-        (r"the (?:\w+ )?embargo(?:es)?", {"embargo", "embargoes"}),
-        (r"\d+ ?pct", {"0*"}),
+        ("denie[sd]", [[{"denies", "denied"}]]),
+        (r"reject\w* (?:the )?claims?", [[{"reject", "reject*"}, {"claim", "claims"}]]),
+        (r"the (?:\w+ )?embargo(?:es)?", [[{"embargo", "embargoes"}]]),
+        (r"denied|\d+ ?pct", [[{"denied"}], [{"0*"}]]),
         (r"\w+", None),
+        (r"denied|\w+", None),
+        (r"\pN+", None),
     ],
 )
 def test_words_a_pattern_needs(pattern, words):
-    assert needed(pattern) == words
+    assert needed([pattern]) == words
+
+
+@pytest.mark.parametrize(
+    ("patterns", "words"),
+    [
+        (["denie[sd] it", "the claims?"], {"denies", "denied", "the"}),
+        (["denied", r"\w+ denied"], None),
+        ([r"\bdenied"], None),
+        (["(?:denied|^rejected)"], None),
+        ([r"reject\w* it"], {"reject", "reject*"}),
+    ],
+)
+def test_words_a_match_begins_with(patterns, words):
+    assert beginnings(patterns) == words
 
 
 def test_round_trip_through_json(cues, rules):

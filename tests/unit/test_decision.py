@@ -8,7 +8,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.calibration import _SigmoidCalibration
 
-from pipeline.models.decision import Decision, platt
+from pipeline.models.decision import Decision, platt, prevalence
 from pipeline.schema import ConfigError, PipelineError
 
 CASES = st.lists(
@@ -95,7 +95,9 @@ def test_threshold_between_neighbouring_floats_keeps_the_lower_out(apart):
         low = high
         for _ in range(apart):
             low = np.nextafter(low, 0)
-        threshold = Decision()._threshold(np.array([high, high, low]), np.array([1, 1, 0], np.int8))
+        threshold = Decision()._threshold(
+            np.array([high, high, low]), np.array([1, 1, 0], np.int8), np.ones(3)
+        )
         assert low < threshold <= high
 
 
@@ -241,3 +243,70 @@ def test_fitted_shares_are_right_on_average():
     assert Decision().fit(scores, y).probabilities(scores).mean(axis=0) == pytest.approx(
         y.mean(axis=0), abs=0.01
     )
+
+
+def test_prevalence_is_found_by_expectation_maximisation():
+    """Scores of two normal distributions, positives rarer where the classifier is used."""
+    rng = np.random.default_rng(3)
+
+    def sample(n, share):
+        y = (rng.random((n, 2)) < share).astype(np.int8)
+        return rng.normal(size=y.shape) + 2 * y, y
+
+    scores, y = sample(6000, [0.3, 0.1])
+    found = Decision().fit(scores, y)
+    shifted, _ = sample(20_000, [0.05, 0.4])
+    share = prevalence(found.probabilities(shifted), y.mean(axis=0))
+    assert share == pytest.approx([0.05, 0.4], abs=0.02)
+
+
+def test_prevalence_moves_probabilities_by_its_odds_and_thresholds_for_its_f1():
+    rng = np.random.default_rng(4)
+    y = (rng.random((20_000, 1)) < 0.3).astype(np.int8)
+    scores = rng.normal(size=y.shape) + 2 * y
+    rare = (rng.random((20_000, 1)) < 0.05).astype(np.int8)
+    elsewhere = rng.normal(size=rare.shape) + 2 * rare
+    plain, told = Decision().fit(scores, y), Decision(prevalence=[0.05]).fit(scores, y)
+    p = told.probabilities(elsewhere)
+    assert p.mean() == pytest.approx(0.05, abs=0.01)
+    odds = p / (1 - p) / (plain.probabilities(elsewhere) / (1 - plain.probabilities(elsewhere)))
+    assert odds == pytest.approx(0.05 / 0.95 / (y.mean() / (1 - y.mean())))
+
+    def f1(decision):
+        return f_beta(rare, decision.labels(decision.probabilities(elsewhere)), 1)
+
+    assert f1(told) > f1(plain) + 0.02
+    assert f1(told) == pytest.approx(best(lambda a, b: f_beta(a, b, 1), p, rare), abs=0.02)
+
+
+def test_error_rate_holds_for_sentences_with_and_without_the_label():
+    """Averaged over calibrations: within one, the rate varies about what is promised."""
+    wrong = {0: [], 1: []}
+    for seed in range(40):
+        scores, y = drawn(900, seed, 1)
+        decision = Decision(error_rate=0.1).fit(scores[:400], y[:400])
+        p, truth = decision.probabilities(scores[400:])[:, 0], y[400:, 0]
+        wrong[1].append((p[truth == 1] < decision.least_[0]).mean())
+        wrong[0].append((p[truth == 0] > decision.most_[0]).mean())
+        undecided = decision.undecided(p[:, None])[:, 0]
+        assert 0 < undecided.mean() < 1
+    for kind in wrong.values():
+        assert 0.08 < np.mean(kind) < 0.105
+
+
+def test_without_error_rate_everything_is_decided():
+    scores, y = drawn()
+    decision = Decision().fit(scores, y)
+    assert not decision.undecided(decision.probabilities(scores)).any()
+
+
+def test_too_few_sentences_leave_everything_to_a_person():
+    decision = Decision(error_rate=0.1).fit(np.array([[0.0], [1.0], [2.0]]), np.array([[0], [1], [1]]))
+    assert decision.undecided(np.array([[0.2], [0.9]])).all()
+
+
+@pytest.mark.parametrize("settings", [{"error_rate": 0}, {"error_rate": 1}, {"prevalence": [0.1]},
+                                      {"prevalence": [0.1, 0.2, 1.0]}])  # fmt: skip
+def test_impossible_settings_are_named(settings):
+    with pytest.raises(ConfigError, match=f"decision.{next(iter(settings))}="):
+        Decision(**settings).fit(*drawn())

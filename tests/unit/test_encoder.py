@@ -247,7 +247,7 @@ def test_a_missing_package_names_the_extra(look_up, tmp_path, monkeypatch, extra
     monkeypatch.setattr("pipeline.schema.find_spec", lambda name: None if name == extra else 1)
     (tmp_path / "tokenizer.json").write_text((look_up / "tokenizer.json").read_text())
     for model in (Encoder(source=str(tmp_path)), FineTuned(source=str(tmp_path))):
-        with pytest.raises(ConfigError, match=rf"needs the package {extra}; pip install -e '\.\[finetune\]'"):
+        with pytest.raises(ConfigError, match=f"needs the package {extra}: make extra-finetune"):
             model.fit(["law"], [[1]])
 
 

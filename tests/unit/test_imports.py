@@ -8,16 +8,27 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pipeline"
-GROUND, DOMAIN, SERVICE, STAGE = range(4)
-ON_THE_GROUND = {"schema", "files", "progress"}
+GROUND, DOMAIN, SERVICE, ENGINE, STAGE = range(5)
+ON_THE_GROUND = {"schema", "files", "progress", "resume"}
 DOMAINS = {"text", "labels", "models", "evaluation"}
 # Sideways all the same, each for a reason.
 ALLOWED = {
     ("evaluation", "models.tokens"),  # near-duplicates are told by the words that the models read
+    ("scoring", "bundle"),  # each worker loads the bundle that it scores with
     ("train", "label"),  # prepares its inputs where they are missing or stale
     ("compare", "evaluate"),  # scores classifiers on a labelled file as evaluate does
     ("tracking", "experiments"),  # how runs are named, ended and shown, by the client it is given
     ("tracking", "registry"),  # a logged model becomes a version, by the client it is given
+    ("leaderboard", "train"),  # train many times, and
+    ("leaderboard", "evaluate"),  # score on other news
+    ("sweep", "train"),
+    ("families", "tracking"),  # what has no MLflow of its own
+    ("multirun", "families"),
+    ("speed", "bundle"),  # loads it in a process of its own
+    ("suggest", "evaluate"),  # labels of a row
+    ("estimate", "evaluate"),
+    ("curve", "train"),  # the same data, split the same way
+    ("curve", "evaluate"),
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
@@ -65,6 +76,8 @@ def box(module):
 def floor(module):
     if box(module) in DOMAINS:
         return DOMAIN
+    if box(module) == "engines":
+        return ENGINE
     if module in ON_THE_GROUND:
         return GROUND
     return STAGE if is_stage(MODULES[module]) else SERVICE
@@ -72,10 +85,11 @@ def floor(module):
 
 def test_the_known_rooms_are_on_their_floors():
     assert {name for name in MODULES if floor(name) == STAGE} >= {
-        *("ingest", "label", "train", "evaluate", "predict")
+        *("ingest", "label", "train", "evaluate", "predict", "leaderboard", "sweep")
     }
-    assert floor("bundle") == floor("tracking") == SERVICE
+    assert floor("bundle") == floor("tracking") == floor("corpora.table") == SERVICE
     assert floor("models.decision") == DOMAIN
+    assert floor("engines.spark") == ENGINE
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -120,7 +134,7 @@ def test_only_tracking_knows_mlflow():
 
 
 def test_only_stages_and_their_frame_know_hydra():
-    allowed = {name for name in MODULES if floor(name) == STAGE} | {"app"}
+    allowed = {name for name in MODULES if floor(name) == STAGE} | {"app", "multirun"}  # Hydra calls it
     assert users("hydra") | users("omegaconf") <= allowed
     assert "app" in users("hydra")
 
@@ -130,8 +144,26 @@ def test_nobody_pickles(package):
     assert users(package) == set()
 
 
+def test_only_search_knows_optuna():
+    assert users("optuna") == {"search"}
+
+
+def test_only_engines_know_spark():
+    assert {box(name) for name in users("pyspark")} == {"engines"}
+
+
+def test_what_goes_to_executors_needs_neither_hydra_nor_sklearn_to_import():
+    assert not loaded_by("pipeline.engines.partition") & (
+        HEAVY | {"hydra", "omegaconf", "pyspark", "sklearn"}
+    )
+
+
 def test_only_plots_draw():
-    assert {name for name in users("matplotlib") if floor(name) != STAGE} <= {"evaluation.plots"}
+    assert {name for name in users("matplotlib") if floor(name) != STAGE} <= {
+        "evaluation.plots",
+        "evaluation.charts",
+        "evaluation.curve_charts",
+    }
 
 
 def loaded_by(module):
@@ -142,7 +174,7 @@ def loaded_by(module):
     return set(done.stdout.split())
 
 
-HEAVY = {"mlflow", "torch", "datasets", "matplotlib", "trafilatura", "dvc", "transformers"}
+HEAVY = {"mlflow", "torch", "datasets", "matplotlib", "trafilatura", "dvc", "transformers", "optuna"}
 
 
 def test_importing_predict_loads_next_to_nothing():
@@ -150,10 +182,10 @@ def test_importing_predict_loads_next_to_nothing():
 
 
 def test_importing_the_bundle_loads_what_scoring_needs():
-    """Pandas is among it: scikit-learn imports it where it is installed."""
-    found = loaded_by("pipeline.bundle, pipeline.models.arrow_tfidf, pipeline.models.linear")
-    assert not found & (HEAVY | {"hydra", "omegaconf", "rich", "jinja2"})
-    assert "sklearn" in found
+    modules = ("bundle", "models.arrow_tfidf", "models.linear", "models.static", "models.cues")
+    found = loaded_by(", ".join(f"pipeline.{name}" for name in modules))
+    assert not found & (HEAVY | {"hydra", "omegaconf", "rich", "jinja2", "pandas", "sklearn"})
+    assert "scipy" in found
 
 
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if floor(name) == STAGE))

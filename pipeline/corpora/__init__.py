@@ -1,0 +1,1 @@
+"""Labelled texts from tables of any kind, in the form that training takes."""

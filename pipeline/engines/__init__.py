@@ -1,0 +1,1 @@
+"""Other ways to run a stage's work than in one process."""

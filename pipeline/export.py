@@ -1,0 +1,73 @@
+"""Stage: write a trained classifier as one file to take along."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from pipeline.app import ROOT, stage
+from pipeline.schema import InputError
+
+USE = """\
+{output}: {model}, {labels}
+  needs       Python 3.11 and {requirements}
+  Python      import sys; sys.path.insert(0, "{folder}/code")
+              from pipeline.bundle import load
+              load("{folder}").label(["The ministry denied it."])
+  MLflow      mlflow.pyfunc.load_model("{folder}").predict(["The ministry denied it."])
+  a server    mlflow models serve -m {folder} --env-manager local
+"""
+
+
+@stage("export")
+def main(config: DictConfig) -> None:
+    """Run the stage."""
+    from pipeline.bundle import load
+    from pipeline.tracking import local_folder
+
+    folder, output = local_folder(config.model_uri, ROOT), Path(config.output)
+    if output.resolve() == folder.resolve():
+        raise InputError(f"output={output}: is the model itself; choose another output")
+    bundle = load(folder)
+    export(folder, output)
+    pins = (folder / "requirements.txt").read_text(encoding="utf-8").split()
+    text = USE.format(
+        output=output,
+        model=bundle.card.get("model", "a classifier"),
+        labels=", ".join(bundle.labels.names),
+        requirements=" ".join(pin for pin in pins if not pin.startswith("pandas=")),
+        folder=output.with_suffix("") if output.suffix == ".zip" else output,
+    )
+    sys.stdout.write(text)
+
+
+def export(folder: Path, output: Path) -> None:
+    """Write a bundle's files, checked before, as a folder, or as a zip file of one.
+
+    The same bundle gives the same bytes: names are sorted, and dates those of the format's beginning.
+    """
+    import json
+    import shutil
+
+    from pipeline.bundle import MANIFEST
+    from pipeline.files import atomic
+
+    names = sorted({MANIFEST, *json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"]})
+    with atomic(output) as temporary:
+        if output.suffix != ".zip":
+            for name in names:
+                (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, temporary / name)
+            return
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in names:
+                entry = zipfile.ZipInfo(f"{output.stem}/{name}")  # of 1980
+                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+                archive.writestr(entry, (folder / name).read_bytes())
+
+
+if __name__ == "__main__":
+    main()

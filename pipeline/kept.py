@@ -1,0 +1,67 @@
+"""Results that are kept under the content they came from, so that nothing is computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.files import write_json
+
+PACKAGE = Path(__file__).parent
+# What the result of a training depends on.
+CODE = ("models", "evaluation", "labels", "text", "bundle.py", "label.py", "schema.py", "train.py")
+PACKAGES = ("numpy", "pyarrow", "scikit-learn", "scipy")
+Value = TypeVar("Value")
+
+
+def kept(path: Path, key: str, make: Callable[[], Value]) -> Value:
+    """Return what the JSON file at `path` keeps under `key`, made anew where that is something else.
+
+    What was kept is removed before anything new is made: broken off in between, there is nothing.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["key"] == key:
+            return found["value"]
+    path.unlink(missing_ok=True)
+    value = make()
+    write_json(path, {"key": key, "value": value})
+    return value
+
+
+def content_key(*parts: Any) -> str:
+    """Return a digest of JSON-able settings, of the files that they name, of code and packages."""
+    about = [_with_files(list(parts)), _code(), [version(name) for name in PACKAGES]]
+    return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _with_files(value: Any) -> Any:
+    """Return settings with every path to a file or folder replaced by the digest of what is there."""
+    if isinstance(value, dict):
+        return {key: _with_files(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_files(one) for one in value]
+    if isinstance(value, str) and "/" in value:
+        with suppress(OSError, ValueError):  # too long for a path
+            if Path(value).exists():
+                return _digest(Path(value))
+    return value
+
+
+def _code() -> list[str]:
+    return [_digest(PACKAGE / name) for name in CODE]
+
+
+def _digest(path: Path) -> str:
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        if "__pycache__" not in file.parts:
+            digest.update(str(file.relative_to(path)).encode() + b"\0")
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The file formats of annotation tools: rows out of tasks, annotations out of rows."""

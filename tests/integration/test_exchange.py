@@ -1,0 +1,171 @@
+"""Sentences out to annotators' files and back, and several annotators settled, on the small corpus."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.labels.annotations import read_annotations
+
+DETAILS = {"time": "2024-05-06T07:08:09Z", "seconds": 3.5, "notes": "=2+2 ‘quoted’\nand on"}
+
+
+@pytest.fixture
+def detailed(corpus):
+    corpus.write_annotations([{**row, **DETAILS} for row in corpus.rows])
+    return corpus
+
+
+def where(corpus):
+    return [f"corpus.articles={corpus.articles}", f"annotations={corpus.annotations}"]
+
+
+@pytest.mark.parametrize(
+    "file", ["out.json", "out.csv", pytest.param("out.xlsx", marks=pytest.mark.extra), "d.jsonl", "p.jsonl"]
+)
+def test_the_annotations_of_the_corpus_come_back_whole(detailed, stage, tmp_path, file):
+    if file.endswith("xlsx"):
+        pytest.importorskip("openpyxl")
+    form = {"d.jsonl": "doccano", "p.jsonl": "prodigy"}.get(file, "null")
+    path, back = tmp_path / file, tmp_path / "back.jsonl"
+    done = stage("exchange", f"export={path}", f"format={form}", "annotated=only", *where(detailed))
+    assert done.code == 0, done.err
+    if file == "out.json":
+        rows = [{**row, "annotations": []} for row in json.loads(path.read_text())]
+        path.write_text(json.dumps(rows))
+    if form == "prodigy":
+        rows = [{**json.loads(line), "answer": "ignore"} for line in path.read_text().splitlines()]
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    more = ["annotator=nobody"] if form == "doccano" else []
+    done = stage(
+        "exchange", f"import={path}", f"format={form}", where(detailed)[0], f"annotations={back}", *more
+    )
+    assert done.code == 0, done.err
+    found = [one.row() for one in read_annotations(back) if one.annotator != "nobody"]
+    wanted = [one.row() for one in read_annotations(detailed.annotations)]
+    key = json.dumps
+    assert sorted(found, key=key) == sorted(wanted, key=key)
+
+
+def test_what_is_annotated_is_not_given_out_again(corpus, stage, tmp_path):
+    corpus.write_annotations(corpus.rows[:5])
+    done = stage("exchange", f"export={tmp_path / 'a.csv'}", *where(corpus))
+    everything = stage("exchange", f"export={tmp_path / 'b.csv'}", where(corpus)[0], "annotations=null")
+    few = stage("exchange", f"export={tmp_path / 'c.csv'}", *where(corpus), "sample=7")
+    counts = [int(one.out.split()[0]) for one in (done, everything, few)]
+    same = len({(row["article"], row["start"]) for row in corpus.rows[:5]})
+    assert counts == [counts[1] - same, counts[1], 7]
+
+
+def test_a_text_the_tool_cleaned_finds_its_place(corpus, stage, tmp_path):
+    """Annotators see cleaned sentences, annotations hold the article's own characters."""
+    article = corpus.articles / "quoted.txt"
+    article.write_text(
+        "Headline here\n\nHe said &quot;no&quot;  to\nall of it. She left.\n", encoding="utf-8"
+    )
+    path, back = tmp_path / "out.csv", tmp_path / "back.jsonl"
+    stage("exchange", f"export={path}", f"input={article}", "annotations=null")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    none = lines[0].split(",").index("none")
+    rows = [line.split(",") for line in lines[1:]]
+    marked = [",".join([*cells[:none], "yes", *cells[none + 1 :]]) for cells in rows]
+    path.write_text("\n".join([lines[0], *marked]), encoding="utf-8")
+    done = stage("exchange", f"import={path}", "annotator=x", where(corpus)[0], f"annotations={back}")
+    assert done.code == 0, done.err
+    raw = article.read_text(encoding="utf-8")
+    for one in read_annotations(back):
+        assert raw[one.start : one.end] == one.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "set either export=FILE or import=FILE"),
+        (["export=x.jsonl"], "format: must be given"),
+        (["export=x.json", "format=excell"], "did you mean 'excel'"),
+        (["export=x.json", "annotated=maybe"], "annotated=maybe"),
+        (["export=x.json", "unit=page"], "unit=page"),
+        (["export=x.json", "sample=0"], "sample=0"),
+    ],
+)
+def test_wrong_settings_are_named(corpus, stage, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    assert stage("exchange", *arguments, *where(corpus)).refused(said)
+    assert not list(tmp_path.glob("x.*"))
+
+
+def test_a_foreign_file_changes_nothing(corpus, stage, tmp_path):
+    before = corpus.annotations.read_text()
+    bad = tmp_path / "bad.json"
+    bad.write_text('[{"id": 7, "data": {"text": "hi"}, "annotations": [{"result": [], "completed_by": 1}]}]')
+    assert stage("exchange", f"import={bad}", *where(corpus)).refused(
+        "bad.json", "task 7", "'article' missing"
+    )
+    bad.write_text("{}")
+    assert stage("exchange", f"import={bad}", *where(corpus)).refused("bad.json", "JSON-MIN")
+    rows = json.loads(json.dumps(corpus.rows[:1]))
+    data = {**rows[0], "text": "Something else entirely."}
+    result = {"from_name": "labels", "value": {"choices": ["denial"]}}
+    bad.write_text(json.dumps([{"data": data, "annotations": [{"result": [result], "completed_by": 1}]}]))
+    assert stage("exchange", f"import={bad}", *where(corpus)).refused("was the article edited?")
+    assert corpus.annotations.read_text() == before
+
+
+@pytest.mark.parametrize("rule", ["majority", "weighted", "dawid_skene"])
+def test_the_label_stage_settles_and_says_who_decided(corpus, stage, tmp_path, rule):
+    arguments = [f"corpus.articles={corpus.articles}", f"corpus.metadata={corpus.metadata}"]
+    arguments += [f"corpus.annotations={corpus.annotations}", f"statistics={tmp_path / 's.json'}"]
+    arguments += [f"output={tmp_path / 'l.parquet'}", f"aggregation={rule}"]
+    done = stage("label", *arguments)
+    assert done.code == 0, done.err
+    assert "F1 with the others" in done.out and f"{rule} " in done.out
+    statistics = json.loads((tmp_path / "s.json").read_text())
+    assert set(statistics["coders"]["annotators"]) == {"first", "second"}
+    disputed = [json.loads(line) for line in (tmp_path / "l.disputed.jsonl").read_text().splitlines()]
+    assert len(disputed) == statistics["decided_by"][rule] > 0
+    assert all(row["by"] == rule and len(row["votes"]) == 2 for row in disputed)
+
+    done = stage("label", *arguments, "aggregation.adjudicator=second")
+    assert done.code == 0, done.err
+    final = {
+        (r["article"], r["start"]): r["labels"] for r in pq.read_table(tmp_path / "l.parquet").to_pylist()
+    }
+    for row in corpus.rows:
+        if row["annotator"] == "second":
+            assert final[row["article"], row["start"]] == row["labels"]
+    assert stage("label", *arguments, "aggregation.adjudicator=secnd").refused("did you mean 'second'")
+
+
+def test_weak_labels_train_a_classifier(corpus, stage, tmp_path, train):
+    """The weak file is read wherever the model is fitted, and stays out of the bundle."""
+    from pipeline.bundle import load
+
+    news, gold, weak = tmp_path / "news.csv", tmp_path / "gold.parquet", tmp_path / "weak.parquet"
+    said = [f"The group accused the {n} banks of fraud number {n}.\n" for n in range(40)]
+    news.write_text("".join(["text\n", *said]))
+    where = [f"corpus.{name}={getattr(corpus, name)}" for name in ("articles", "metadata", "annotations")]
+    stage("label", *where, f"output={gold}", f"statistics={tmp_path / 's.json'}")
+    arguments = [f"gold={gold}", f"output={weak}", f"analysis={tmp_path / 'f.csv'}", "near_duplicate=1.0"]
+    done = stage("weak", f"input={news}", "unit=sentence", *arguments)
+    assert done.code == 0, done.err
+    assert "accuracy" in done.out and "accuse" in done.out
+    rows = pq.read_table(weak).to_pylist()
+    assert len(rows) == 40
+    assert all("accusation" in row["labels"] and 0 < row["weight"] <= 1 for row in rows)
+    model = ["model=weak", "model@model.gold=tfidf_logreg"]
+    model += [f"model.estimator.weak={weak}", "model.estimator.ratio=1.0"]
+    runs = train(corpus, tmp_path / "more", *model), train(corpus, tmp_path / "alone")
+    more, alone = (load(run.bundle).probabilities(["banks fraud number"])[0, 0] for run in runs)
+    assert more > alone
+    assert runs[0].metrics["data"] == runs[1].metrics["data"], "gold alone is counted"
+
+
+def test_weak_labels_that_are_not_there_are_named(corpus, stage, tmp_path):
+    found = stage(
+        "train",
+        *corpus.overrides(tmp_path),
+        "model=weak",
+        "tracking.uri=null",
+        f"model.estimator.weak={tmp_path / 'none.parquet'}",
+    )
+    assert found.refused("no such file", "pipeline.weak")
