@@ -92,6 +92,7 @@ def connected(uri: str | None, root: Path) -> Iterator[Any]:
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 12 s; MLflow's 7 take 4 minutes
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient

@@ -23,7 +23,7 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
-WAIT = 60_000  # milliseconds: the machine may be busy
+WAIT = 240_000  # milliseconds: the machine may be busy
 
 pytestmark = [
     pytest.mark.slow,
@@ -65,7 +65,7 @@ def server(tmp_path_factory):
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 @pytest.fixture(scope="module")
