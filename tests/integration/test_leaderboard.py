@@ -211,7 +211,7 @@ def test_killed_it_goes_on(arguments, store, tmp_path):
     process.wait()
     before, kept = first.stat().st_mtime_ns, (tmp_path / "board" / "unfinished").read_text()
     time.sleep(2)  # its child notices
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     assert first.stat().st_mtime_ns == before
     found = json.loads((tmp_path / "board" / "leaderboard.json").read_text())
