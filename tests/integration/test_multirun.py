@@ -26,7 +26,7 @@ def multirun(corpus, tmp_path, store, *overrides):
         f"paths.models={tmp_path / 'models'}",
     ]
     command = [sys.executable, "-m", "pipeline.train", "-m", *own, *where, *overrides]
-    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=900)
 
 
 def family(store, name):

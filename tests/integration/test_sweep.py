@@ -184,9 +184,9 @@ def test_killed_it_ends_as_if_it_had_not_been(corpus, store, tmp_path):
             break
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    said = start(tmp_path / "killed").communicate(timeout=300)[0]
+    said = start(tmp_path / "killed").communicate(timeout=900)[0]
     assert re.search(r"^[23] trials were kept", said, re.M)
-    start(tmp_path / "whole").communicate(timeout=300)
+    start(tmp_path / "whole").communicate(timeout=900)
     assert trials(tmp_path / "killed") == trials(tmp_path / "whole")
     name = "weights.safetensors"
     killed, whole = (tmp_path / one / "bundle" / name for one in ("killed", "whole"))
@@ -217,7 +217,7 @@ def test_the_commands_of_the_page(line, corpus, store, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     wanted = {"leaderboard": "written to", "sweep": "3 trials.", "train": "macro-F1, cross-validation\n"}
