@@ -281,7 +281,7 @@ def leaks(texts: Sequence[str], given: Sequence[Sequence[str]], labels: LabelSet
 
 def _rows(table: pa.Table) -> Iterable[tuple[str, int, list[str]]]:
     columns: list[list[Any]] = [table[name].to_pylist() for name in ("split", "sentence", "labels")]
-    return zip(*columns, strict=True)  # type: ignore[return-value]
+    return zip(*columns, strict=True)
 
 
 def _said(part: str, numbers: Sequence[int], what: str, places: Places) -> str:

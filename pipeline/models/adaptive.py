@@ -112,17 +112,17 @@ class Adaptive(BaseEstimator):
         """
         texts = as_texts(X)
         labels = np.asarray(y, np.int8).reshape(len(texts), -1)
-        choice = choose(affordable(texts, labels), texts, labels, self.random_state)
-        return type(self)(choice=choice, random_state=self.random_state)
+        return type(self)(choice=self._chosen(texts, labels), random_state=self.random_state)
 
     def fit(self, X: Sequence[str], y: Any) -> Self:  # noqa: N803
         """Choose, then train on all texts and their 0/1 labels of shape (n_texts, n_labels)."""
         texts = as_texts(X)
         labels = np.asarray(y, np.int8).reshape(len(texts), -1)
-        self.choice_ = self.choice or self.settled(texts, labels).choice
-        parts = _fitted_parts(self.choice_, texts)
-        features = Concatenation(parts, [self.choice_.weight(kind) for kind in self.choice_.kinds])
-        head = fit_margins(features.transform(texts), labels, self.choice_.strength, seed=self.random_state)
+        choice: Choice = self.choice or self._chosen(texts, labels)
+        parts = _fitted_parts(choice, texts)
+        features = Concatenation(parts, [choice.weight(kind) for kind in choice.kinds])
+        head = fit_margins(features.transform(texts), labels, choice.strength, seed=self.random_state)
+        self.choice_ = choice
         self.model_ = Chain([features, head])
         return self
 
@@ -130,6 +130,9 @@ class Adaptive(BaseEstimator):
         """Return scores of shape (n_texts, n_labels)."""
         check_is_fitted(self, "model_")
         return self.model_.decision_function(as_texts(X))
+
+    def _chosen(self, texts: Sequence[str], y: Labels) -> Choice:
+        return choose(affordable(texts, y), texts, y, self.random_state)
 
 
 def affordable(texts: Sequence[str], y: Labels) -> Choice:
@@ -199,7 +202,7 @@ def _sample(texts: Sequence[str], y: Labels, seed: int) -> tuple[NDArray[np.int6
     exclusive = bool((y.sum(axis=1) == 1).all())
     rows = np.flatnonzero(y[:, labels].any(axis=1)) if exclusive else np.arange(len(texts))
     rows = np.random.default_rng(seed).permutation(rows)[:CHOICE_TEXTS]
-    lengths = np.cumsum([len(texts[i]) for i in rows])
+    lengths = np.cumsum([len(texts[i]) for i in rows.tolist()])
     return rows[: int(np.searchsorted(lengths, CHOICE_CHARACTERS)) + 1], labels
 
 
