@@ -1,7 +1,7 @@
 """Classifiers that others would take for labelled texts, for benchmarks/public.py to compare with.
 
 Each takes training texts, their 0/1 labels and the test texts, and returns the 0/1 labels it gives, the
-seconds it trained and scored, and the megabytes it takes on disk.
+processor seconds it trained and scored, and the megabytes it takes on disk.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def encoder_logreg(texts: Sequence[str], y: Any, test: Sequence[str], seed: int)
     folder = source_folder(DEFAULT)
     encoder = SentenceTransformer(str(folder))
     head = _head(LogisticRegression(C=10.0, max_iter=1000), y)
-    began = time.perf_counter()
+    began = time.process_time()
     head.fit(encoder.encode(list(texts)), _target(y))
-    trained = time.perf_counter()
+    trained = time.process_time()
     predicted = _labels(head.predict(encoder.encode(list(test))), y)
-    return Outcome(predicted, trained - began, time.perf_counter() - trained, _folder_size(folder))
+    return Outcome(predicted, trained - began, time.process_time() - trained, _folder_size(folder))
 
 
 def setfit(texts: Sequence[str], y: Any, test: Sequence[str], seed: int) -> Outcome:
@@ -78,11 +78,11 @@ def setfit(texts: Sequence[str], y: Any, test: Sequence[str], seed: int) -> Outc
     labels = np.asarray(y).tolist() if _several(y) else _target(y).tolist()
     data = Dataset.from_dict({"text": list(texts), "label": labels})
     settings = TrainingArguments(num_epochs=1, max_steps=1000, seed=seed, report_to="none")
-    began = time.perf_counter()
+    began = time.process_time()
     Trainer(model=model, args=settings, train_dataset=data).train()
-    trained = time.perf_counter()
+    trained = time.process_time()
     predicted = _labels(np.asarray(model.predict(list(test))), y)
-    return Outcome(predicted, trained - began, time.perf_counter() - trained, _folder_size(folder))
+    return Outcome(predicted, trained - began, time.process_time() - trained, _folder_size(folder))
 
 
 def fasttext(texts: Sequence[str], y: Any, test: Sequence[str], seed: int) -> Outcome:
@@ -113,19 +113,19 @@ def _fasttext(
     loss = {"loss": "ova"} if _several(y) else {}
     common = {"thread": len(os.sched_getaffinity(0)), "verbose": 0, **loss}
     with _lines(texts, y, seed) as (every, most, rest):
-        began = time.perf_counter()
+        began = time.process_time()
         if settings is None:
             tuned = {"autotuneValidationFile": str(rest), "autotuneDuration": 60}
             model = fasttext.train_supervised(str(most), **tuned, **common)
         else:
             model = fasttext.train_supervised(str(every), seed=seed, **settings, **common)
-        trained = time.perf_counter()
+        trained = time.process_time()
         given, probabilities = model.predict([_line(text) for text in test], k=y.shape[1])
         predicted = np.zeros((len(test), y.shape[1]), np.int8)
         for row, (names, scores) in enumerate(zip(given, probabilities, strict=True)):
             chosen = [n for n, p in zip(names, scores, strict=True) if p >= 0.5] if _several(y) else names[:1]
             predicted[row, [int(name.removeprefix("__label__")) for name in chosen]] = 1
-        scored = time.perf_counter()
+        scored = time.process_time()
         model.save_model(str(every.with_suffix(".bin")))
         size = every.with_suffix(".bin").stat().st_size / 1e6
     return Outcome(predicted, trained - began, scored - trained, size)
@@ -156,11 +156,11 @@ def _line(text: str) -> str:
 def _scikit_learn(
     model: Any, texts: Sequence[str], y: Any, test: Sequence[str], size: Callable[[], float]
 ) -> Outcome:
-    began = time.perf_counter()
+    began = time.process_time()
     model.fit(list(texts), _target(y))
-    trained = time.perf_counter()
+    trained = time.process_time()
     predicted = _labels(model.predict(list(test)), y)
-    return Outcome(predicted, trained - began, time.perf_counter() - trained, size())
+    return Outcome(predicted, trained - began, time.process_time() - trained, size())
 
 
 def _head(estimator: Any, y: Any) -> Any:

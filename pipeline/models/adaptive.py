@@ -32,7 +32,7 @@ VECTOR_TEXTS = 50_000  # texts up to which word vectors are used
 # What a choice is made on.
 CHOICE_TEXTS, CHOICE_CHARACTERS, CHOICE_LABELS, CHOICE_FOLDS, CHOICE_LEAST = 1500, 500_000, 12, 3, 100
 STRENGTHS = (0.1, 1.0)  # tried besides the usual one
-FEW = 200  # texts, up to which word vectors count twice
+FEW, MANY = 200, 3000  # texts: word vectors count twice up to the one, phrases of one text up to the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class Choice:
         C of the support vector machines.
     most : int
         Features of one kind.
-    min_df : int
-        Fewest texts a word or pair occurs in.
+    min_df, char_min_df : int
+        Fewest texts a phrase, or an n-gram of characters, occurs in.
     anchors : int
         See `pipeline.models.static.Static`.
     vectors : float
@@ -59,6 +59,7 @@ class Choice:
     strength: float = 0.3
     most: int = MOST_FEATURES
     min_df: int = 1
+    char_min_df: int = 2
     anchors: int = ANCHORS
     vectors: float = 1.0
 
@@ -75,7 +76,7 @@ class Choice:
             own: dict[str, Any] = {"min_df": self.min_df, "max_features": self.most}
             return ArrowTfidf(ngram_range=(1, 3), sublinear_tf=True, mark_ends=True, **own)
         if kind == CHARS:
-            return CharTfidf(min_df=max(self.min_df, 2), max_features=self.most, lowercase=False)
+            return CharTfidf(min_df=self.char_min_df, max_features=self.most, lowercase=False)
         return Static(anchors=self.anchors)
 
 
@@ -118,9 +119,17 @@ class Adaptive(BaseEstimator):
         """Choose, then train on all texts and their 0/1 labels of shape (n_texts, n_labels)."""
         texts = as_texts(X)
         labels = np.asarray(y, np.int8).reshape(len(texts), -1)
+<<<<<<< HEAD
         self.choice_ = choice = self.choice or self._chosen(texts, labels)
         features = Concatenation(_fitted_parts(choice, texts), [choice.weight(kind) for kind in choice.kinds])
         head = fit_margins(features.transform(texts), labels, choice.strength, seed=self.random_state)
+=======
+        choice: Choice = self.choice or self._chosen(texts, labels)
+        parts = _fitted_parts(choice, texts)
+        features = Concatenation(parts, [choice.weight(kind) for kind in choice.kinds])
+        head = fit_margins(features.transform(texts), labels, choice.strength, seed=self.random_state)
+        self.choice_ = choice
+>>>>>>> tables
         self.model_ = Chain([features, head])
         return self
 
@@ -132,6 +141,9 @@ class Adaptive(BaseEstimator):
         check_is_fitted(self, "model_")
         return self.model_.decision_function(as_texts(X))
 
+    def _chosen(self, texts: Sequence[str], y: Labels) -> Choice:
+        return choose(affordable(texts, y), texts, y, self.random_state)
+
 
 def affordable(texts: Sequence[str], y: Labels) -> Choice:
     """Return the usual choice with all the kinds of features that memory and minutes allow."""
@@ -141,12 +153,14 @@ def affordable(texts: Sequence[str], y: Labels) -> Choice:
     if len(texts) <= VECTOR_TEXTS:
         kinds.append(VECTORS)
     most = int(np.clip(WEIGHTS // y.shape[1], FEWEST_FEATURES, MOST_FEATURES))
+    few = len(texts) <= FEW
     return Choice(
         tuple(kinds),
         most=most,
-        min_df=1 if len(texts) < 3000 else 2,
-        anchors=ANCHORS if y.shape[1] <= ANCHOR_LABELS else 0,
-        vectors=2.0 if len(texts) <= FEW else 1.0,
+        min_df=1 if len(texts) < MANY else 2,
+        char_min_df=1 if few else 2,
+        anchors=0 if few or y.shape[1] > ANCHOR_LABELS else ANCHORS,
+        vectors=2.0 if few else 1.0,
     )
 
 

@@ -157,6 +157,11 @@ def test_it_travels_in_a_bundle(tmp_path):
     assert bundle.label(["a goal in the match", "surgery for the patient"]) == [["sport"], ["health"]]
 
 
+def test_two_texts_are_enough():
+    fitted = Adaptive().fit(["rain", "goal"], np.eye(2, dtype=np.int8))
+    assert fitted.decision_function(["rain", "goal", "", "好"]).argmax(axis=1)[:2].tolist() == [0, 1]
+
+
 def test_several_labels_and_none():
     texts, y = drawn()
     texts, y = texts + [f"{a} {b}" for a, b in zip(texts[0::3], texts[1::3], strict=False)], y
