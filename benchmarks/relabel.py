@@ -10,6 +10,7 @@ trained and cross-validated on the labels with the mistakes; what is wrong is kn
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def main() -> None:
             texts,
             noisy,
             folds,
-            track=lambda f: track(f, description="folds", transient=True),
+            track=lambda f: track(f, description="folds", disable=not sys.stderr.isatty()),
         )
         print(line(name, noisy, y, crossed.probabilities), flush=True)
 

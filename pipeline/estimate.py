@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 UNITS = ("article", "sentence")
-PERIODS = {"year": (4, r"\d{4}"), "month": (7, r"\d{4}-\d\d"), "day": (10, r"\d{4}-\d\d-\d\d")}
 ALL = "all"
-FOUND = " found"  # no column is called that
 SUSPICIOUS = 4.0
 
 
@@ -124,12 +121,12 @@ def estimate(
     shares = [
         {"by": column, "value": value, "label": label}
         | _share(y[mine, k], p[mine, k], articles[mine], corpus, inside, k, least, level)
-        for column, value, inside, mine in _parts(corpus, sample, by)
+        for column, value, inside, mine in _parts(corpus, sample, by, found)
         for k, label in enumerate(bundle.labels.names)
     ]
     every = corpus.probabilities.astype(np.float64)
     gaps = [distance(p[:, k], every[:, k], articles) for k in range(y.shape[1])]
-    return shares, {"found": found, "distance": max(gaps)}
+    return shares, {"found": len(found), "distance": max(gaps)}
 
 
 def _share(
@@ -160,10 +157,15 @@ def _share(
 
 def score(
     bundle: Bundle, rows: Iterable[Row], sample: Sequence[Row], *, by: Sequence[str], group: str
-) -> tuple[Scored, int]:
-    """Score a corpus, keeping no text; fill in what the sample's rows lack and return how many it has."""
+) -> tuple[Scored, set[int]]:
+    """Score a corpus, keeping no text; fill in what the sample's rows lack, and say which are in it."""
     import numpy as np
 
+<<<<<<< HEAD
+=======
+    from pipeline.evaluation.periods import value_of
+    from pipeline.predict import batches
+>>>>>>> suggest
     from pipeline.progress import counter
     from pipeline.scoring import batches
 
@@ -172,6 +174,7 @@ def score(
         wanted[row["text"]].append(n)
     names: dict[str, dict[str, int]] = {column: {} for column in by}
     articles: dict[str, int] = {}
+    found: set[int] = set()
     parts: dict[str, list[Any]] = defaultdict(list)
     seen = 0
     with counter("sentences") as advance:
@@ -187,37 +190,14 @@ def score(
             for row in batch:
                 for n in wanted.get(row["text"], ()):
                     sample[n].update({key: v for key, v in row.items() if sample[n].get(key) in (None, "")})
-                    sample[n][FOUND] = True
+                    found.add(n)
             seen += len(batch)
             advance(len(batch))
     if not seen:
         raise InputError("input: no sentences")
     kept = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     scored = Scored(kept["p"], kept["given"], kept["articles"], {c: kept[c] for c in by}, names)
-    return scored, sum(FOUND in row for row in sample)
-
-
-def value_of(row: Mapping[str, Any], column: str, where: str) -> str:
-    """Return a row's value in a column such as "source" or "date:month".
-
-    Raises
-    ------
-    ConfigError, InputError
-        Where there is no such column or period, or the value is no such date.
-    """
-    name, _, period = column.partition(":")
-    if name not in row:
-        known = ", ".join(key for key in row if key != FOUND)
-        raise ConfigError(f"by={column}: {where} has no column {name!r}; it has {known}")
-    value = "" if row[name] is None else str(row[name])
-    if not period:
-        return value
-    if period not in PERIODS:
-        raise ConfigError(f"by={column}: a period must be one of {', '.join(PERIODS)}")
-    length, pattern = PERIODS[period]
-    if not re.match(rf"{pattern}(?!\d)", value):
-        raise InputError(f"{where}: field {name!r}: {value!r} has no {period}; write dates as 2026-01-31")
-    return value[:length]
+    return scored, found
 
 
 def _article(row: Mapping[str, Any], group: str, n: int) -> str:
@@ -232,23 +212,24 @@ def _numbers(values: Sequence[str], known: dict[str, int]) -> NDArray[np.int32]:
 
 
 def _parts(
-    corpus: Scored, sample: Sequence[Row], by: Sequence[str]
+    corpus: Scored, sample: Sequence[Row], by: Sequence[str], found: set[int]
 ) -> Iterator[tuple[str, str, Any, NDArray[np.int64]]]:
     """Yield column, value, and which rows of corpus and sample have it; all of them first."""
     import numpy as np
 
+    from pipeline.evaluation.periods import value_of
+
     yield ALL, "", slice(None), np.arange(len(sample))
     for column in by:
+        name = column.partition(":")[0]
         # A sentence that is not in the corpus, and does not say itself, has no value: it counts over all.
-        own = np.array([_value_or_none(row, column, n) for n, row in enumerate(sample, 1)], dtype=object)
+        own = [
+            value_of(row, column, f"labelled: row {n + 1}") if n in found or row.get(name) else None
+            for n, row in enumerate(sample)
+        ]
         for value, number in sorted(corpus.names[column].items()):
-            yield column, value, corpus.values[column] == number, np.flatnonzero(own == value)
-
-
-def _value_or_none(row: Row, column: str, n: int) -> str | None:
-    if row.get(column.partition(":")[0]) in (None, "") and FOUND not in row:
-        return None
-    return value_of(row, column, f"labelled: row {n}")
+            mine = np.array([n for n, one in enumerate(own) if one == value], np.int64)
+            yield column, value, corpus.values[column] == number, mine
 
 
 def table(shares: Sequence[Row], level: float) -> str:

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.bundle import load
-from pipeline.estimate import estimate, value_of
+from pipeline.estimate import estimate
+from pipeline.evaluation.periods import value_of
 from pipeline.evaluation.prevalence import prevalence
 
 LABELS = ["accusation", "denial", "policy_action", "economic_claim"]
