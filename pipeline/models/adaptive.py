@@ -119,22 +119,13 @@ class Adaptive(BaseEstimator):
         """Choose, then train on all texts and their 0/1 labels of shape (n_texts, n_labels)."""
         texts = as_texts(X)
         labels = np.asarray(y, np.int8).reshape(len(texts), -1)
-<<<<<<< HEAD
-        self.choice_ = choice = self.choice or self._chosen(texts, labels)
-        features = Concatenation(_fitted_parts(choice, texts), [choice.weight(kind) for kind in choice.kinds])
-        head = fit_margins(features.transform(texts), labels, choice.strength, seed=self.random_state)
-=======
         choice: Choice = self.choice or self._chosen(texts, labels)
         parts = _fitted_parts(choice, texts)
         features = Concatenation(parts, [choice.weight(kind) for kind in choice.kinds])
         head = fit_margins(features.transform(texts), labels, choice.strength, seed=self.random_state)
         self.choice_ = choice
->>>>>>> tables
         self.model_ = Chain([features, head])
         return self
-
-    def _chosen(self, texts: Sequence[str], labels: Labels) -> Choice:
-        return choose(affordable(texts, labels), texts, labels, self.random_state)
 
     def decision_function(self, X: Sequence[str]) -> Floats:  # noqa: N803
         """Return scores of shape (n_texts, n_labels)."""

@@ -179,11 +179,7 @@ def test_into_a_page(stage, arguments, trainings, tmp_path, monkeypatch):
     assert text.startswith("before\n<!-- leaderboard -->\n| model ") and text.endswith(
         "\n<!-- end -->\nafter\n"
     )
-<<<<<<< HEAD
-    assert f"Commit {module.commit()}" in text and "\nold\n" not in text
-=======
     assert "Commit abc1234, corpus" in text and "\nold\n" not in text
->>>>>>> sweep
     assert text.partition("<!-- leaderboard -->\n")[2].partition("<!-- end -->")[0] in done.out
 
 
