@@ -167,6 +167,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         shutil.copy(ROOT / name, checkout.folder)
     checkout.replace("params.yaml", "model: hybrid", "model: tfidf_logreg")
     make_corpus(checkout.folder / "data")
+    for name in ("behaviour", "vectors"):
+        shutil.copytree(ROOT / "data" / name, checkout.folder / "data" / name)
     checkout("git", "init", "-q", "-b", "main")
     checkout("git", "add", "-A")
     checkout("git", "commit", "-q", "-m", "start")

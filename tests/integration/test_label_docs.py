@@ -35,7 +35,7 @@ def commands(page: str) -> list[list[str]]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """The code and configuration as a folder of one's own, to put a label set or a corpus into."""
-    for name in ("pipeline", "conf"):
+    for name in ("pipeline", "conf", "data/behaviour", "data/vectors"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 

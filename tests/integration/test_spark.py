@@ -327,8 +327,8 @@ def test_executors_need_neither_the_project_nor_the_bundle(trained, tmp_path, mo
         counts = label(cluster, trained, source, tmp_path / "out.jsonl")
         where = cluster.range(0, 4, 1, 4).mapInArrow(paths, "path string").collect()
     assert counts["rows"] == len(read(tmp_path / "out.jsonl")) == len(sentences(trained))
-    assert len({row.path for row in where}) == 2, "two executors"
-    assert all("code.zip" in row.path for row in where)
+    # One executor may take all the partitions of a small job; those that took any had the code sent.
+    assert where and all("code.zip" in row.path for row in where)
 
 
 def test_the_command_line(stage, trained, tmp_path):
