@@ -46,7 +46,7 @@ def _with_files(value: Any) -> Any:
         return {key: _with_files(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_with_files(one) for one in value]
-    if isinstance(value, str) and "/" in value:
+    if isinstance(value, str) and value:
         with suppress(OSError, ValueError):  # too long for a path
             if Path(value).exists():
                 return _digest(Path(value))

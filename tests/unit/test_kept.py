@@ -1,6 +1,7 @@
 """Results are kept as long as what they came from is the same, and not longer."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,15 @@ def test_the_key_follows_settings_and_the_files_they_name(tmp_path):
     keys.append(key())
     assert len(set(keys)) == 4
     assert key() == keys[-1]
+
+
+def test_a_file_of_the_working_folder_counts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    keys = [content_key("labelled")]
+    for content in ("one", "two"):
+        Path("labelled").write_text(content)
+        keys.append(content_key("labelled"))
+    assert len(set(keys)) == 3
 
 
 def test_the_key_does_not_depend_on_where_files_lie(tmp_path):
