@@ -1,6 +1,7 @@
 """Sentences a second: the bundles beside scikit-learn and fastText, on one core and on two, in one run.
 
-    python benchmarks/throughput.py [bundle=models/latest] [news=../shared/news/articles.jsonl] [rounds=5]
+    python benchmarks/throughput.py [bundle=models/latest] [news=../shared/news/articles.jsonl]
+        [rounds=5] [sentences=100000]
 
 Trains the linear classifiers on data/interim/labelled.parquet (`make train` writes it) and scores the
 sentences of `news`, repeated to about 100,000. Every figure is processor time (user and system) of the
@@ -41,18 +42,18 @@ def main() -> None:
     pa.set_cpu_count(1)
     news = Path(options.get("news", ROOT.parent / "shared" / "news" / "articles.jsonl"))
     sentences, reading = read(news)
-    sentences *= max(1, 100_000 // len(sentences))
+    sentences *= max(1, int(options.get("sentences", 100_000)) // len(sentences))
     print(f"{len(sentences):,} sentences, {np.mean(list(map(len, sentences))):.0f} characters on average\n")
-    makers = {
-        "scikit-learn TF-IDF + LR": sklearn_scorer,
-        "fastText": fasttext_scorer,
-        "tfidf_logreg (ArrowTfidf)": arrow_scorer,
-        "default bundle": lambda: bundle_scorer(options.get("bundle", str(ROOT / "models" / "latest"))),
+    scorers: dict[str, Score | None] = {
+        "scikit-learn TF-IDF + LR": sklearn_scorer(),
+        "fastText": fasttext_scorer(),
+        "tfidf_logreg (ArrowTfidf)": arrow_scorer(),
+        "default bundle": bundle_scorer(options.get("bundle", str(ROOT / "models" / "latest"))),
     }
-    one = one_core(makers, sentences, int(options.get("rounds", 5)))
-    two_cores({name: makers[name] for name in one}, sentences)
-    default = makers["default bundle"]()
-    batch_sizes(arrow_scorer(), default, sentences)
+    present = {name: score for name, score in scorers.items() if score is not None}
+    one = one_core(present, sentences, int(options.get("rounds", 5)))
+    two_cores(present, sentences)
+    batch_sizes(present["tfidf_logreg (ArrowTfidf)"], present["default bundle"], sentences)
     stages(sentences)
     bound(one, sentences, reading)
 
@@ -136,11 +137,8 @@ def _all(score: Score, sentences: list[str], batch: int = BATCH) -> None:
         score(sentences[begin : begin + batch])
 
 
-def one_core(
-    makers: dict[str, Callable[[], Score | None]], sentences: list[str], rounds: int
-) -> dict[str, float]:
+def one_core(scorers: dict[str, Score], sentences: list[str], rounds: int) -> dict[str, float]:
     """Print and return sentences a second of each, in alternating rounds."""
-    scorers = {name: scorer for name, maker in makers.items() if (scorer := maker()) is not None}
     best = dict.fromkeys(scorers, float("inf"))
     for _ in range(rounds):
         for name, score in scorers.items():
@@ -157,12 +155,11 @@ def one_core(
     return rates
 
 
-def two_cores(makers: dict[str, Callable[[], Score | None]], sentences: list[str]) -> None:
+def two_cores(scorers: dict[str, Score], sentences: list[str]) -> None:
     """Print wall time of one process over all, and of two over halves, and peak memory of one."""
     print("two cores                   speed-up   peak MB of one process")
     context = multiprocessing.get_context("fork")
-    for name, maker in makers.items():
-        score = maker()
+    for name, score in scorers.items():
         walls = []
         for parts in (1, 2):
             barrier, queue = context.Barrier(parts + 1), context.Queue()

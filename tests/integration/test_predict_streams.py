@@ -10,10 +10,12 @@ import sys
 import time
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
+from pipeline.scoring import Scorer
 from pipeline.text.decoding import LONGEST
 
 
@@ -115,26 +117,55 @@ def test_pipes(trained, source):
 
 
 @pytest.mark.parametrize("output", ["out.jsonl", "out.csv.gz", "out.parquet"])
-def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(label, trained, source, tmp_path, output):
-    wanted = label(output, "batch_size=40")
+def test_an_interrupted_job_goes_on_and_ends_with_the_same_bytes(
+    label, stage, trained, source, tmp_path, monkeypatch, output
+):
+    wanted = label(output, "batch_size=400", "drift=" + str(tmp_path / "one.json"))
     (tmp_path / output).unlink()
-    arguments = [f"input={source}", f"output={tmp_path / output}", f"model_uri={trained.bundle}"]
-    command = [sys.executable, "-m", "pipeline.predict", *arguments, "batch_size=40"]
-    state = tmp_path / f".{output}.state"
-    for _ in range(5):  # until one is caught at work
-        job = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        while job.poll() is None and not (state.exists() and json.loads(state.read_text())["done"] > 4):
-            time.sleep(0.001)
-        job.send_signal(signal.SIGKILL)
-        job.wait()
-        if state.exists():
-            break
-        (tmp_path / output).unlink(missing_ok=True)
+    scored, whole = [], Scorer.__call__
+
+    def until_interrupted(self, chunk):
+        if len(scored) == 3:
+            raise KeyboardInterrupt
+        scored.append(chunk)
+        return whole(self, chunk)
+
+    again = [
+        f"input={source}",
+        f"output={tmp_path / output}",
+        f"model_uri={trained.bundle}",
+        "batch_size=400",
+    ]
+    again.append(f"drift={tmp_path / 'other.json'}")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Scorer, "__call__", until_interrupted)
+        stage("predict", *again)
     assert not (tmp_path / output).exists()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert "going on after" in done.stderr
+    done = stage("predict", *again)
+    assert "going on after" in done.err
     assert (tmp_path / output).read_bytes() == wanted
-    assert [path.name for path in tmp_path.iterdir()] == [output]
+    assert (tmp_path / "other.json").read_bytes() == (tmp_path / "one.json").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([output, "one.json", "other.json"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(label, trained, source, tmp_path, workers):
+    wanted = label("out.jsonl", "batch_size=40")
+    (tmp_path / "out.jsonl").unlink()
+    arguments = [f"input={source}", f"output={tmp_path / 'out.jsonl'}", f"model_uri={trained.bundle}"]
+    command = [sys.executable, "-m", "pipeline.predict", *arguments, "batch_size=40"]
+    state = tmp_path / ".out.jsonl.state"
+    job = subprocess.Popen([*command, f"workers={workers}"], stdout=subprocess.DEVNULL)
+    while job.poll() is None and not state.exists():
+        time.sleep(0.001)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    assert state.exists() and not (tmp_path / "out.jsonl").exists()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert "going on after" in done.stderr
+    assert (tmp_path / "out.jsonl").read_bytes() == wanted
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
 
 
 def test_a_changed_input_begins_anew(label, source, tmp_path):
