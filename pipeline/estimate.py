@@ -161,11 +161,7 @@ def score(
     """Score a corpus, keeping no text; fill in what the sample's rows lack, and say which are in it."""
     import numpy as np
 
-<<<<<<< HEAD
-=======
     from pipeline.evaluation.periods import value_of
-    from pipeline.predict import batches
->>>>>>> suggest
     from pipeline.progress import counter
     from pipeline.scoring import batches
 
