@@ -75,8 +75,8 @@ def prevalence(
     .. [2] Angelopoulos, Duchi & Zrnic (2023). PPI++: efficient prediction-powered inference.
        arXiv:2311.01453.
     .. [3] Särndal, Swensson & Wretman (1992). Model assisted survey sampling.
-    .. [4] Korn & Graubard (1998). Confidence intervals for proportions with small expected number of
-       positive counts estimated from survey data. Survey Methodology 24.
+    .. [4] Franco, Little, Louis & Slud (2019). Comparative study of confidence intervals for proportions
+       in complex sample surveys. Journal of Survey Statistics and Methodology 7.
     """
     y = np.asarray(y, dtype=np.float64)
     power = tuned_power(y, scores, corpus)
