@@ -31,7 +31,7 @@ def suggest(
     count: int,
     labelled: Sequence[str] = (),
     near_duplicate: float = 0.7,
-    among: int = 5,
+    among: int = 1,
     seed: int = 0,
 ) -> list[Row]:
     """Return the rows worth labelling next, best first.

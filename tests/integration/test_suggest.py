@@ -39,9 +39,11 @@ def news(trained):
 # --- what to label next -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategy", ["uncertainty", "rare", "diversity", "random"])
-def test_sentences_of_articles_with_their_places(run, news, trained, strategy):
-    done, output = run(news, "count=12", f"strategy={strategy}")
+@pytest.mark.parametrize(
+    "settings", ["uncertainty", "uncertainty among=5", "rare", "diversity", "random"], ids=str
+)
+def test_sentences_of_articles_with_their_places(run, news, trained, settings):
+    done, output = run(news, "count=12", *f"strategy={settings}".split())
     assert done.code == 0, done.err
     rows = lines(output)
     assert [row["rank"] for row in rows] == list(range(1, 13))
@@ -56,7 +58,7 @@ def test_sentences_of_articles_with_their_places(run, news, trained, strategy):
 def test_the_uncertain_ones(trained):
     bundle = load(trained.bundle)
     rows = pq.read_table(trained.folder / "labelled.parquet").to_pylist()
-    found = suggest([bundle], rows, strategy="uncertainty", count=10, among=1)
+    found = suggest([bundle], rows, strategy="uncertainty", count=10)
     assert [row["score"] for row in found] == sorted((row["score"] for row in found), reverse=True)
     every = uncertainty(bundle.probabilities([row["text"] for row in rows]))
     assert found[0]["score"] == pytest.approx(every.max(), abs=1e-6)
@@ -70,7 +72,7 @@ def test_no_near_duplicates_and_nothing_that_is_labelled(trained, strategy):
     half = [row["text"] for row in rows if row["article"] < "story-12"]
     # Articles 22 and 23 nearly repeat 3 and 20.
     assert len(near_duplicates([row["text"] for row in rows]))
-    found = suggest([bundle], rows, strategy=strategy, count=500, labelled=half, among=1)
+    found = suggest([bundle], rows, strategy=strategy, count=500, labelled=half)
     texts = [row["text"] for row in found]
     assert len(found) > 40
     assert not len(near_duplicates(texts))
