@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.svm import LinearSVC
@@ -14,6 +14,7 @@ from sklearn.svm import LinearSVC
 from pipeline.models.linear import LinearHead
 
 NEVER = 20.0  # score of a label that no text or every text carries
+WORTH_PROCESSES = 20_000_000  # non-zero features times labels: some seconds' work
 
 
 def fit_margins(X: sparse.csr_matrix, y: NDArray[np.int8], C: float, *, seed: int = 0) -> LinearHead:  # noqa: N803
@@ -30,25 +31,33 @@ def fit_margins(X: sparse.csr_matrix, y: NDArray[np.int8], C: float, *, seed: in
 
     Notes
     -----
-    Fan, R.-E. et al. (2008). LIBLINEAR. Training releases the interpreter, so that threads share one
-    copy of the features. Of two classes that exclude each other, one machine serves both.
+    Fan, R.-E. et al. (2008). LIBLINEAR. Large problems are shared out among processes, not threads:
+    liblinear draws from one random generator per process, and threads would take turns by chance.
+    Of two classes that exclude each other, one machine serves both.
     """
     features = sparse.csr_matrix(X, dtype=np.float64)
     opposite = y.shape[1] == 2 and bool((y.sum(axis=1) == 1).all())
     columns = [0] if opposite else list(range(y.shape[1]))
     coef = np.zeros((y.shape[1], features.shape[1]), np.float32)
     intercept = np.zeros(y.shape[1])
-
-    def fit(label: int) -> None:
-        target = y[:, label]
-        if target.all() or not target.any():
-            intercept[label] = NEVER if target.any() else -NEVER
-            return
-        machine: Any = LinearSVC(C=C, random_state=seed).fit(features, target)
-        coef[label], intercept[label] = machine.coef_[0], machine.intercept_[0]
-
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        list(pool.map(fit, columns))
+    varying = [k for k in columns if y[:, k].any() and not y[:, k].all()]
+    large = features.nnz * len(varying) > WORTH_PROCESSES
+    fitted = Parallel(n_jobs=len(os.sched_getaffinity(0)) if large else 1)(
+        delayed(_fit)(features, y[:, k], C, seed) for k in varying
+    )
+    intercept[columns] = np.where(y[:, columns].all(axis=0), NEVER, -NEVER)
+    for k, (weights, constant) in zip(varying, fitted, strict=True):
+        coef[k], intercept[k] = weights, constant
     if opposite:
         coef[1], intercept[1] = -coef[0], -intercept[0]
     return LinearHead(coef, intercept)
+
+
+def _fit(
+    X: sparse.csr_matrix,  # noqa: N803
+    y: NDArray[np.int8],
+    C: float,  # noqa: N803
+    seed: int,
+) -> tuple[NDArray[np.float32], float]:
+    machine: Any = LinearSVC(C=C, random_state=seed).fit(X, y)
+    return machine.coef_[0].astype(np.float32), float(machine.intercept_[0])

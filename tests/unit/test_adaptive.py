@@ -8,7 +8,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
 from pipeline.bundle import Bundle, load, save
-from pipeline.models import adaptive
+from pipeline.models import adaptive, margins
 from pipeline.models.adaptive import CHARS, VECTORS, WORDS, Adaptive, Choice, affordable, choose
 from pipeline.models.decision import Decision
 from pipeline.models.margins import NEVER, fit_margins
@@ -40,6 +40,15 @@ def test_margins_are_those_of_scikit_learn():
     theirs = OneVsRestClassifier(LinearSVC(C=0.5, random_state=0)).fit(X, y)
     assert ours.decision_function(X) == pytest.approx(theirs.decision_function(X), abs=1e-5)
     assert ours.coef.dtype == np.float32
+
+
+def test_several_processes_change_nothing(monkeypatch):
+    X = sparse.random(80, 30, 0.3, random_state=0, format="csr")
+    y = (np.random.default_rng(0).random((80, 4)) < 0.3).astype(np.int8)
+    alone = fit_margins(X, y, 0.5)
+    monkeypatch.setattr(margins, "WORTH_PROCESSES", 0)
+    shared = fit_margins(X, y, 0.5)
+    assert (shared.coef == alone.coef).all() and (shared.intercept == alone.intercept).all()
 
 
 def test_two_classes_mirror_each_other():
