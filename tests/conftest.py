@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import shutil
@@ -19,6 +20,9 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 import pytest
 
+from pipeline.app import COLLECTIONS
+
+gc.set_threshold(*COLLECTIONS)
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LABELS = ("accusation", "denial", "policy_action", "economic_claim")
