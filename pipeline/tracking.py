@@ -41,7 +41,7 @@ def run(
     Parameters
     ----------
     uri : str, optional
-        An MLflow tracking URI. Without it, SQLite in `root` with artifacts beside it.
+        An MLflow tracking URI. Without it, SQLite in `root`. Artifacts of SQLite stores lie beside it.
     experiment, name : str
     root : path
     resume : str, optional
@@ -58,7 +58,7 @@ def run(
         from mlflow.exceptions import MlflowException
 
         found = client.get_experiment_by_name(experiment)
-        location = None if uri else (home(root) / "mlartifacts").as_uri()
+        location = _artifacts(uri or default_uri(root))
         experiment_id = (
             found.experiment_id if found else client.create_experiment(experiment, artifact_location=location)
         )
@@ -108,15 +108,26 @@ def connected(uri: str | None, root: Path) -> Iterator[Any]:
 @contextmanager
 def _alone(uri: str | None, root: Path) -> Iterator[None]:
     """Let one process at a time open a SQLite store: two that make its tables together ruin it."""
-    scheme, _, path = (uri or default_uri(root)).partition(":///")
-    if scheme != "sqlite":
+    database = _sqlite(uri or default_uri(root))
+    if database is None:
         yield
         return
     try:
-        with locked(f"{path.partition('?')[0]}.lock"):
+        with locked(f"{database}.lock"):
             yield
     except OSError as error:
         raise TrackingError(f"tracking.uri={uri}: {_first_line(error)}") from None
+
+
+def _sqlite(uri: str) -> Path | None:
+    scheme, _, path = uri.partition(":///")
+    return Path(path.partition("?")[0]) if scheme == "sqlite" else None
+
+
+def _artifacts(uri: str) -> str | None:
+    """Return where artifacts go that MLflow would put into the working directory."""
+    database = _sqlite(uri)
+    return (database.absolute().parent / "mlartifacts").as_uri() if database else None
 
 
 def _restarted(client: Any, run_id: str) -> bool:

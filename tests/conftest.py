@@ -87,6 +87,15 @@ HARD = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """Keep tests that share a server, or the like, of their module on one of several workers."""
+    for item in items:
+        shared = item._fixtureinfo.name2fixturedefs.values()
+        if any(definitions[-1].scope == "module" for definitions in shared):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
 @dataclass
 class Corpus:
     """Where the corpus lies, and what is in it."""

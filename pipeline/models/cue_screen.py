@@ -56,11 +56,12 @@ class Screen:
     def __init__(self, groups: Sequence[Sequence[str]]) -> None:
         numbers: dict[Choice, int] = {}
         self._ways: list[list[Atoms] | None] = []
-        for patterns in groups:
-            ways = needed(patterns)
+        parsed = [_alternatives(patterns) for patterns in groups]
+        for branches in parsed:
+            ways = _needed(branches)
             listed = [tuple(numbers.setdefault(one, len(numbers)) for one in way) for way in ways or ()]
             self._ways.append(listed or None)
-        heads = [beginnings(patterns) for patterns in groups]
+        heads = [_beginnings(branches) for branches in parsed]
         self._anchored = [head is not None for head in heads]
         self._atoms = _Lookup(list(numbers.items()))
         self._heads = _Lookup([(head or frozenset(), j) for j, head in enumerate(heads)])
@@ -165,8 +166,12 @@ def needed(patterns: Sequence[str]) -> list[list[Choice]] | None:
     The text must fit one of the returned lists: hold a word of every set in it. A word that ends in "*"
     stands for all words that begin so.
     """
+    return _needed(_alternatives(patterns))
+
+
+def _needed(branches: Sequence[Items]) -> list[list[Choice]] | None:
     ways = []
-    for branch in _alternatives(patterns):
+    for branch in branches:
         choices = sorted(dict.fromkeys(_choices(branch, whole=True)), key=_cost)[:_MOST_CHOICES]
         if not choices:
             return None
@@ -179,7 +184,11 @@ def beginnings(patterns: Sequence[str]) -> Choice | None:
 
     None too where a pattern looks at what stands before it: it could not be tried on the end of a text.
     """
-    firsts = [None if _looks_back(one) else _first_words(one, whole=True) for one in _alternatives(patterns)]
+    return _beginnings(_alternatives(patterns))
+
+
+def _beginnings(branches: Sequence[Items]) -> Choice | None:
+    firsts = [None if _looks_back(one) else _first_words(one, whole=True) for one in branches]
     return None if None in firsts or not firsts else frozenset().union(*firsts)  # type: ignore[arg-type]
 
 

@@ -6,10 +6,10 @@ import os
 from typing import Any
 
 import numpy as np
-from sklearn.utils.parallel import Parallel, delayed
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.svm import LinearSVC
+from sklearn.utils.parallel import Parallel, delayed
 
 from pipeline.models.linear import LinearHead
 
