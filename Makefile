@@ -45,7 +45,7 @@ test: .venv/.dev ## Run the test suite
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: .venv/.dev $(EXTRAS:requirements/%.txt=.venv/.%) ## Run the slow tests, and those of the extras: servers, browser, encoders, end to end
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or extra"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or extra"
 
 lint: .venv/.dev ## Check style and types
 	$(BIN)/ruff check .
