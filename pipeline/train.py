@@ -102,6 +102,7 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
             "seed": config.seed,
             "data": describe(data),
             **blocks,
+            "abstention": abstention(bundle, crossed, data, predicted["probabilities"]),
             "leakage": leakage,
             **examine(bundle, data, predicted["predicted"], config),
         }
@@ -267,6 +268,24 @@ def evaluate_both(
     return blocks, {"probabilities": probabilities, "predicted": predicted, "seconds": seconds}
 
 
+def abstention(
+    bundle: Bundle, crossed: CrossValidated, data: Data, probabilities: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Return what leaving test sentences to a person gives at several error rates, and the one chosen."""
+    from pipeline.evaluation.abstention import curve
+
+    inside, rows = data.split.train[crossed.rows], data.split.test
+    points = curve(
+        bundle.decision,
+        (crossed.scores, data.y[inside]),
+        data.y[rows],
+        probabilities,
+        labels=data.labels.names,
+        groups=data.column("article", rows),
+    )
+    return {"error_rate": bundle.decision.error_rate, "curve": points}
+
+
 def examine(bundle: Any, data: Data, predicted: NDArray[np.int8], config: DictConfig) -> dict[str, Any]:
     """Return scores of parts of the test sentences, and what behaviour tests found."""
     from pipeline.evaluation.behaviour import run_tests
@@ -354,7 +373,7 @@ def report(
     import json
 
     from pipeline.evaluation.errors import error_rows, write_errors
-    from pipeline.evaluation.plots import draw
+    from pipeline.evaluation.plots import draw, draw_abstention
     from pipeline.files import atomic
 
     rows = data.split.test
@@ -378,6 +397,7 @@ def report(
             data.labels.names,
             title,
         )
+        draw_abstention(temporary / "plots", metrics["abstention"]["curve"], data.labels.names, title)
         tables(temporary, metrics, data, predicted["probabilities"])
         page(temporary, metrics, data, predicted, bundle, configured)
         out_of_fold(temporary / "out_of_fold.parquet", data, crossed)
@@ -478,6 +498,7 @@ def try_to_log(
 
 def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]) -> None:
     """Log what the run was made of and what came out."""
+    from pipeline.evaluation.abstention import abstention_numbers, at_rate
     from pipeline.evaluation.behaviour_report import behaviour_numbers
     from pipeline.evaluation.predictions import FILE, read_predictions
 
@@ -488,6 +509,8 @@ def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, secon
     run.numbers({"seconds/train": seconds["train"], "sentences_per_second": speed})
     if "behaviour" in metrics:
         run.numbers(behaviour_numbers(metrics["behaviour"]))
+    if one := at_rate(metrics["abstention"]):
+        run.numbers(abstention_numbers(one))
     digest = metrics["data"]["digest"]
     run.tags(
         {
@@ -517,6 +540,7 @@ def family(estimator: Any) -> str:
 
 def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> str:
     """Return what the console shows at the end: the scores, and where everything is."""
+    from pipeline.evaluation.abstention import abstention_line, at_rate
     from pipeline.evaluation.behaviour_report import behaviour_line, weakest_line
     from pipeline.evaluation.tables import score_table
 
@@ -532,6 +556,7 @@ def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> 
         notes.append(f"cross-validation: {folds['scored']} of {folds['all']} folds (split.score_folds)")
     notes += [line] if (line := weakest_line(metrics["slices"])) else []
     notes += [behaviour_line(metrics["behaviour"])] if "behaviour" in metrics else []
+    notes += [abstention_line(one)] if (one := at_rate(metrics["abstention"])) else []
     return "\n".join([table, *notes, "", *where])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,42 @@ def draw(
         plot(figure, y, predicted, probabilities, shown)
         figure.suptitle(title, fontsize=10)
         figure.savefig(folder / f"{name}.png")
+
+
+def draw_abstention(
+    folder: Path, points: Sequence[Mapping[str, Any]], labels: Sequence[str], title: str
+) -> None:
+    """Write `abstention.png`: the share decided and the errors in it, at each promised error rate.
+
+    Parameters
+    ----------
+    folder : path
+    points : sequence of mapping
+        As `pipeline.evaluation.abstention.curve` gives them.
+    labels : sequence of str
+        The first seven are drawn.
+    title : str
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.6, 4.6), layout="constrained", dpi=110)
+    axes = figure.subplots()
+    shown = list(labels)[: len(COLOURS)]
+    for name, colour in (("all labels", "#000000"), *zip(shown, COLOURS, strict=False)):
+        line = [
+            (one["decided"], one["error"]["value"])
+            for one in (p if name == "all labels" else p["per_label"][name] for p in points)
+            if one["error"]
+        ]
+        axes.plot(
+            *zip(*line, strict=True) if line else ([], []), "o-", color=colour, markersize=3, label=name
+        )
+    axes.set(xlabel="share decided, the rest left to a person", ylabel="share of the decided that is wrong")
+    axes.set(xlim=(0, 1.01), ylim=(0, None))
+    axes.legend(fontsize=8, loc="upper left")
+    axes.grid(alpha=0.25)
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(folder / "abstention.png")
 
 
 def _precision_recall(figure: Any, y: Labels, predicted: Labels, p: Floats, labels: Sequence[str]) -> None:
