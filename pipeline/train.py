@@ -89,6 +89,8 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
     data = corpus_of(config)
     leakage = leaks(data, config)
     model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
+    if config.augmentation:
+        model = instantiate(config.augmentation, _convert_="all")(model)
     decision = instantiate(config.decision, task=data.labels.task)
     with ExitStack() as stack:
         run = open_run(stack, config, difference)
@@ -348,7 +350,7 @@ def card(metrics: dict[str, Any]) -> dict[str, Any]:
 def settings(config: DictConfig) -> str:
     """Return what the report shows of the configuration: no path of this machine."""
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    shown = {name: resolved[name] for name in ("model", "decision", "split", "seed")}
+    shown = {name: resolved[name] for name in ("model", "augmentation", "decision", "split", "seed")}
     return OmegaConf.to_yaml(OmegaConf.create(shown)).replace(f"{ROOT}/", "")
 
 

@@ -48,7 +48,7 @@ def portable(estimator: Any) -> Any:
     name = type(estimator).__name__
     if name == "Distilled":
         return estimator.student_
-    if name == "WithWeak":  # what it was trained on is no part of what scores
+    if name in ("WithWeak", "Augmented"):  # what it was trained on is no part of what scores
         return portable(estimator.estimator_)
     if name == "Adaptive":
         return estimator.model_
