@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.files import atomic
 from pipeline.models.decision import Decision
-from pipeline.models.portable import assemble, dismantle, requirements
+from pipeline.models.portable import assemble, dismantle, requirements, truncated
 from pipeline.models.tokens import as_texts
 from pipeline.schema import InputError, LabelSet
 
@@ -70,6 +70,10 @@ class Bundle:
     def label(self, texts: Sequence[str] | Any) -> list[list[str]]:
         """Return the names of the labels of each text."""
         return self.names(self.score(texts)[1])
+
+    def truncated(self, texts: Sequence[str] | Any) -> int | None:
+        """Return how many texts are longer than its encoder reads; None where it reads all of any text."""
+        return truncated(self.scorer, as_texts(texts))
 
     @property
     def abstains(self) -> bool:

@@ -52,7 +52,8 @@ def evaluate(
     Returns
     -------
     dict
-        `external`, a block of scores; `by`, one for each value of the column; `slices`, see
+        `external`, a block of scores; `truncated`, how many rows are longer than the encoder reads, None
+        where there is none; `by`, one block for each value of the column; `slices`, see
         `evaluation.slices`; `behaviour`, see `evaluation.behaviour`; `abstention`, see
         `evaluation.abstention`, where the bundle leaves sentences to a person.
 
@@ -92,7 +93,7 @@ def evaluate(
             seed=seed,
         )
 
-    result: dict[str, Any] = {"external": block(slice(None))}
+    result: dict[str, Any] = {"external": block(slice(None)), "truncated": bundle.truncated(texts)}
     if by:
         values = np.array([str(row.get(by)) for row in rows])
         result["by"] = {value: block(values == value) for value in sorted(set(values.tolist()))}
@@ -203,6 +204,7 @@ def main(config: DictConfig) -> None:
     run_page(page, title=title, bundle=bundle, blocks=external, made=made, metrics=result)
     said = [score_table(blocks), "intervals: 95 %"]
     said += [line] if (line := weakest_line(result["slices"])) else []
+    said += [f"cut at max_length: {result['truncated']} sentences"] if result["truncated"] else []
     said += [abstention_line(result["abstention"]["curve"][0])] if bundle.abstains else []
     said += ["", behaviour_table(result["behaviour"]), ""] if config.behaviour else []
     sys.stdout.write("\n".join([*said, f"written to {config.output} and {page}\n"]))

@@ -18,8 +18,8 @@ from pipeline.scoring import (
     Piece,
     added,
     chunks,
+    labelled,
     pieces,
-    predict,
     sentences_of,
     tally,
     unfit,
@@ -111,7 +111,7 @@ def _page(bundle: Bundle, config: DictConfig) -> dict[str, int]:
     items = list(_items(config))
     articles = [item for item in items if isinstance(item, Article)]
     rows = sentences_of(articles) if articles else map(encodable, items)
-    scored = list(chain.from_iterable(predict(bundle, rows, batch_size=config.batch_size)))
+    scored = labelled(bundle, rows, config.batch_size)
     articles_page(Path(config.output), articles, scored, bundle.labels, abstains=bundle.abstains)
     return tally(bundle, scored)
 

@@ -7,6 +7,7 @@ a job was interrupted shows in the output.
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Item = TypeVar("Item")
-LEFT = "left to a person"  # counts beside those of the labels, which have no spaces about them
+# Counts beside those of the labels.
+LEFT, CUT = "left to a person", "cut at max_length"
 _CHARACTERS = 100  # of an article, that count as a sentence
 
 
@@ -64,14 +66,27 @@ def predict(bundle: Bundle, rows: Iterable[Row], *, batch_size: int = 8192) -> I
         yield scored
 
 
+def labelled(bundle: Bundle, rows: Iterable[Row], batch_size: int) -> list[Row]:
+    """Return what `predict` gives, without a warning of texts that were cut: `tally` counts them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*max_length")
+        return [row for batch in predict(bundle, rows, batch_size=batch_size) for row in batch]
+
+
 def added(bundle: Bundle) -> tuple[str, ...]:
     """Return the columns that `predict` adds."""
     return ("labels", "scores", "undecided") if bundle.abstains else ("labels", "scores")
 
 
 def tally(bundle: Bundle, rows: Iterable[Row]) -> dict[str, int]:
-    """Return how many rows there are, how many of each label, and how many are left to a person."""
+    """Return how many rows there are, how many of each label, and how many are left to a person or cut.
+
+    The last two where the bundle abstains, or has an encoder that reads so many tokens and no more.
+    """
+    rows = list(rows)
     counts = zeros(bundle)
+    if CUT in counts:
+        counts[CUT] = bundle.truncated([row["text"] for row in rows]) or 0
     for row in rows:
         counts["rows"] += 1
         for name in row["labels"]:
@@ -83,7 +98,9 @@ def tally(bundle: Bundle, rows: Iterable[Row]) -> dict[str, int]:
 
 def zeros(bundle: Bundle) -> dict[str, int]:
     """Return the counts of no rows."""
-    return dict.fromkeys(("rows", *bundle.labels.names, *([LEFT] if bundle.abstains else [])), 0)
+    more = [LEFT] if bundle.abstains else []
+    more += [CUT] if bundle.truncated([]) is not None else []
+    return dict.fromkeys(("rows", *bundle.labels.names, *more), 0)
 
 
 def sentences_of(articles: Iterable[Article]) -> Iterator[Row]:
@@ -204,9 +221,7 @@ class Scorer:
 
         articles = isinstance(chunk[0], Article)
         rows = list(sentences_of(chunk)) if articles else [encodable(row) for row in chunk]
-        scored = [
-            row for batch in predict(self.bundle, rows, batch_size=self.job.batch_size) for row in batch
-        ]
+        scored = labelled(self.bundle, rows, self.job.batch_size)
         if not articles and self.job.form != ".jsonl":
             self._check(scored)
         try:

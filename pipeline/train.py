@@ -104,6 +104,7 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
             "seed": config.seed,
             "data": describe(data),
             **blocks,
+            "truncated": cut_short(bundle, data),
             "abstention": abstention(bundle, crossed, data, predicted["probabilities"]),
             "leakage": leakage,
             **examine(bundle, data, predicted["predicted"], config),
@@ -268,6 +269,13 @@ def evaluate_both(
     blocks["cross_validation"]["folds"] = {"scored": scored, "all": every}
     blocks["cross_validation"]["repeats"] = spread(data.y[inside], crossed.predicted, crossed.repeat)
     return blocks, {"probabilities": probabilities, "predicted": predicted, "seconds": seconds}
+
+
+def cut_short(bundle: Bundle, data: Data) -> dict[str, int] | None:
+    """Return how many sentences are longer than the encoder reads; None where there is no encoder."""
+    parts = {"train": data.split.train, "test": data.split.test}
+    found = {name: bundle.truncated(data.column("text", rows)) for name, rows in parts.items()}
+    return {name: n for name, n in found.items() if n is not None} or None
 
 
 def abstention(
@@ -558,6 +566,8 @@ def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> 
         notes.append(f"cross-validation: {folds['scored']} of {folds['all']} folds (split.score_folds)")
     notes += [line] if (line := weakest_line(metrics["slices"])) else []
     notes += [behaviour_line(metrics["behaviour"])] if "behaviour" in metrics else []
+    if cut := metrics["truncated"]:
+        notes.append(f"cut at max_length: {cut['train']} training and {cut['test']} test sentences")
     notes += [abstention_line(one)] if (one := at_rate(metrics["abstention"])) else []
     return "\n".join([table, *notes, "", *where])
 

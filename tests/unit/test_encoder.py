@@ -262,6 +262,44 @@ def test_int8_is_near_and_independent_of_neighbours(tiny_bert):
     assert np.array_equal(encoder.transform(TEXTS[:1]), found[:1])
 
 
+@needs_torch
+def test_int8_of_a_fine_tuned_encoder_is_near(tiny_bert, tmp_path):
+    pytest.importorskip("onnx", reason="onnx is missing: make extra-finetune")
+    exact, small = (
+        fine_tuned(tiny_bert, tmp_path, epochs=8, precision=precision).fit(SENTENCES, Y)
+        for precision in ("fp32", "int8")
+    )
+    wanted, found = exact.decision_function(SENTENCES), small.decision_function(SENTENCES)
+    assert not np.array_equal(wanted, found)
+    assert np.corrcoef(wanted.ravel(), found.ravel())[0, 1] > 0.99
+    assert ((wanted > 0) == (found > 0)).mean() > 0.97
+
+
+def test_a_bundle_tells_how_many_texts_it_cuts(look_up, tmp_path):
+    from pipeline.bundle import Bundle, load, save
+    from pipeline.models.decision import Decision
+    from pipeline.models.linear import Chain, LinearHead
+    from pipeline.schema import LabelSet
+    from pipeline.scoring import CUT, labelled, tally
+
+    encoder = Encoder(source=str(look_up), max_length=MAX_LENGTH).fit(TEXTS)
+    width = encoder.transform(TEXTS).shape[1]
+    head = LinearHead(np.ones((2, width)), np.zeros(2))
+    decision = Decision().fit(np.array([[0.0, 1.0], [1.0, 0.0]]), np.eye(2, dtype=np.int8))
+    save(Bundle(Chain([encoder, head]), decision, LabelSet(("a", "b"))), tmp_path / "bundle")
+    bundle = load(tmp_path / "bundle")
+    long = encoder.truncated_
+    assert 0 < long < len(TEXTS)
+    assert bundle.truncated(TEXTS) == long
+    assert bundle.truncated(pa.table({"text": TEXTS[:3]})) == 0
+    rows = [{"text": text} for text in TEXTS]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a count takes the warning's place
+        found = labelled(bundle, rows, 3)
+    assert tally(bundle, found)[CUT] == long
+    assert Bundle(head, decision, LabelSet(("a", "b"))).truncated(TEXTS) is None
+
+
 @pytest.mark.skipif(not find_spec("sentence_transformers"), reason="sentence-transformers is missing")
 def test_real_encoder_is_that_of_sentence_transformers():
     from sentence_transformers import SentenceTransformer
