@@ -165,6 +165,7 @@ def test_only_plots_draw():
         "evaluation.plots",
         "evaluation.charts",
         "evaluation.curve_charts",
+        "evaluation.lettering",
     }
 
 
