@@ -76,6 +76,8 @@ class Work:
         Rows scored at once.
     apart : tuple of str
         Columns that name folders of the output: beside the lines, not in them.
+    counted : tuple of str
+        Columns of lists that the driver counts: beside the lines, too.
     """
 
     source: Kind
@@ -87,6 +89,7 @@ class Work:
     bundle: str | None = None
     batch_size: int = 8192
     apart: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield batches of the output, rows in the order of the input's."""
@@ -117,8 +120,8 @@ class Work:
         encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
         columns = {LINE: pa.array(map(encode, rows), pa.string())}
         given = {}
-        if self.bundle:  # the driver counts them
-            given["labels"] = pa.array([row["labels"] for row in rows], pa.list_(pa.string()))
+        for name in self.counted:
+            given[name] = pa.array([row[name] for row in rows], pa.list_(pa.string()))
         return pa.record_batch(columns | {k: v.cast(pa.string()) for k, v in apart.items()} | given)
 
 

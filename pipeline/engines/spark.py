@@ -21,7 +21,7 @@ from pipeline.engines.partition import LINE, PLACE, Kind, Work, carried
 from pipeline.engines.source import Source
 from pipeline.engines.storage import SUFFIXES, Storage
 from pipeline.schema import SENTENCES, ConfigError, InputError, PipelineError, nearest, need
-from pipeline.scoring import added
+from pipeline.scoring import LEFT, added
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -122,7 +122,7 @@ def label(
     Returns
     -------
     dict
-        Number of `rows`, and of each label.
+        Number of `rows`, of each label, and of rows left to a person where the bundle abstains.
 
     Raises
     ------
@@ -133,9 +133,10 @@ def label(
     work = Work(table.kind, _format(output), unit, batch_size=batch_size, apart=tuple(partition_by))  # type: ignore[arg-type]
     names = bundle.labels.names
     scores = pa.struct([(name, pa.float64()) for name in names])
-    kinds = [(name, scores if name == "scores" else pa.list_(pa.string())) for name in added(bundle)]
-    work = replace(work, bundle=_ship(session, folder))
-    return _run(table, output, work, pa.schema(kinds), names)
+    new = pa.schema([(name, scores if name == "scores" else pa.list_(pa.string())) for name in added(bundle)])
+    counted = tuple(name for name in new.names if name != "scores")
+    work = replace(work, bundle=_ship(session, folder), counted=counted)
+    return _run(table, output, work, new, names)
 
 
 def cut(
@@ -160,7 +161,8 @@ def _run(source: Source, output: str, work: Work, new: pa.Schema, labels: Sequen
             work = replace(work, names=source.names())
         work, columns = _columns(source, work, new)
         with target.written() as folder:
-            counts = _write(source.rows.mapInArrow(work, columns), folder, work, labels)
+            rows = source.rows.mapInArrow(work, columns)
+            counts = _write(rows, folder, work, labels, "undecided" in new.names)
             if work.target == "jsonl":
                 target.rename_parts(folder, ".txt", ".jsonl")
             if not counts["rows"] and not work.bundle:
@@ -194,21 +196,24 @@ def _columns(source: Source, work: Work, new: pa.Schema) -> tuple[Work, StructTy
             raise ConfigError(f"spark.partition_by: no column {name!r}{nearest(name, known)}")
     if work.target == "jsonl":
         columns = StructType([StructField(name, StringType()) for name in (LINE, *work.apart)])
-        if work.bundle:
-            columns = columns.add("labels", ArrayType(StringType()))
+        for name in work.counted:
+            columns = columns.add(name, ArrayType(StringType()))
     return work, columns
 
 
-def _write(frame: DataFrame, folder: str, work: Work, labels: Sequence[str]) -> dict[str, int]:
-    """Run the job; return the number of rows and of each label."""
+def _write(
+    frame: DataFrame, folder: str, work: Work, labels: Sequence[str], abstains: bool
+) -> dict[str, int]:
+    """Run the job; return the number of rows, of each label, and of rows left to a person."""
     from pyspark.sql import Observation
     from pyspark.sql import functions as F  # noqa: N812
 
     seen = Observation()
     given = [F.count_if(F.array_contains("labels", name)).alias(f"n{i}") for i, name in enumerate(labels)]
+    given += [F.count_if(F.size("undecided") > 0).alias("left")] if abstains else []
     frame = frame.observe(seen, F.count("*").alias("rows"), *given)
     if work.target == "jsonl":
-        frame = frame.drop("labels")
+        frame = frame.drop("labels", "undecided")
     # The mark that all is there is set when it is in its place.
     writer = frame.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
     writer = writer.partitionBy(*work.apart)
@@ -216,7 +221,8 @@ def _write(frame: DataFrame, folder: str, work: Work, labels: Sequence[str]) -> 
         writer.text(folder)
     else:
         writer.parquet(folder)
-    return {"rows": seen.get["rows"]} | {name: seen.get[f"n{i}"] for i, name in enumerate(labels)}
+    counts = {"rows": seen.get["rows"]} | {name: seen.get[f"n{i}"] for i, name in enumerate(labels)}
+    return counts | ({LEFT: seen.get["left"]} if abstains else {})
 
 
 def _format(output: str) -> Kind:
