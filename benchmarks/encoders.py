@@ -1,12 +1,14 @@
-"""Sentence encoders: ONNX Runtime beside sentence-transformers' torch, speed and what it costs in F1.
+"""Sentence encoders: ONNX Runtime beside torch, speed and what it costs in scores and F1.
 
-    python benchmarks/encoders.py [sentences=1000] [rounds=3]
+    python benchmarks/encoders.py [sentences=1000] [rounds=3] [finetuned=0]
 
 Needs `make extra-finetune` and data/interim/labelled.parquet. Embeds sentences of the corpus with
 all-MiniLM-L6-v2 in torch (fp32, sentence-transformers, its own sorting and batches of 32), in ONNX fp32
 and in ONNX int8, on all cores, rounds alternating, best wall time of each. Then fits one logistic
 regression per label on the fp32 embeddings of articles for training and scores those for testing in
-each precision: macro-F1 at 0.5, and its difference to torch. Says how many sentences are cut.
+each precision: macro-F1 at 0.5, its difference to torch, and the mean and largest difference of a
+probability. With `finetuned=N`, the same of an encoder fine-tuned on N sentences (minutes), whose
+network in torch is what was exported. Says how many sentences are cut.
 """
 
 from __future__ import annotations
@@ -41,13 +43,32 @@ def main() -> None:
     for precision in ("fp32", "int8"):
         embedders[f"ONNX {precision}"] = onnx_embedder(precision, texts[1])
     seconds = speeds(embedders, texts[1], rounds)
-    scores = qualities(embedders, texts, [[table["labels"][int(i)].as_py() for i in part] for part in chosen])
-    print(
-        f"{size} sentences, {cores()} cores\n\n                sentences/s   of torch   macro-F1   difference"
-    )
+    labels = [[table["labels"][int(i)].as_py() for i in part] for part in chosen]
+    train, test = indicators(labels)
+    show("frozen", size, seconds, probabilities(embedders, texts, train), test)
+    if n := int(options.get("finetuned", 0)):
+        scorers = fine_tuned(texts[0][:n], train[:n])
+        seconds = speeds(scorers, texts[1], rounds)
+        show(f"fine-tuned on {n}", size, seconds, {k: f(texts[1]) for k, f in scorers.items()}, test)
+
+
+def show(
+    title: str, size: int, seconds: dict[str, float], found: dict[str, np.ndarray], y: np.ndarray
+) -> None:
+    """Print a table: speed, and probabilities of shape (n_sentences, n_labels) against torch's."""
+    from sklearn.metrics import f1_score
+
+    print(f"\n{title}: {size} sentences, {cores()} cores")
+    print("                sentences/s   of torch   macro-F1   difference   |dp| mean   |dp| largest")
+    exact = found["torch fp32"]
+    scores = {name: f1_score(y, p >= 0.5, average="macro", zero_division=0) for name, p in found.items()}
     for name, one in seconds.items():
         ratio, lost = seconds["torch fp32"] / one, scores[name] - scores["torch fp32"]
-        print(f"{name:<16}{size / one:11,.0f}{ratio:11.2f}{scores[name]:11.4f}{lost:+13.4f}")
+        off = np.abs(found[name] - exact)
+        print(
+            f"{name:<16}{size / one:11,.0f}{ratio:11.2f}{scores[name]:11.4f}{lost:+13.4f}"
+            f"{off.mean():12.5f}{off.max():15.5f}"
+        )
 
 
 def torch_embedder() -> Any:
@@ -83,22 +104,60 @@ def speeds(embedders: dict[str, Any], texts: list[str], rounds: int) -> dict[str
     return best
 
 
-def qualities(
-    embedders: dict[str, Any], texts: list[list[str]], given: list[list[list[str]]]
-) -> dict[str, float]:
-    """Return the macro-F1 on test sentences of each."""
+def indicators(given: list[list[list[str]]]) -> list[np.ndarray]:
+    """Return 0/1 labels of each part."""
+    names = sorted({name for some in given[0] for name in some})
+    return [np.array([[n in some for n in names] for some in part]).astype(int) for part in given]
+
+
+def probabilities(
+    embedders: dict[str, Any], texts: list[list[str]], train: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the probabilities of the test sentences that one head gives on the vectors of each."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import f1_score
     from sklearn.multiclass import OneVsRestClassifier
 
-    names = sorted({name for some in given[0] for name in some})
-    train, test = (np.array([[n in some for n in names] for some in part]).astype(int) for part in given)
     head = OneVsRestClassifier(LogisticRegression(C=10, class_weight="balanced", max_iter=300))
     head.fit(embedders["torch fp32"](texts[0]), train)
-    return {
-        name: f1_score(test, head.predict(np.asarray(embed(texts[1]))), average="macro")
-        for name, embed in embedders.items()
+    return {name: head.predict_proba(np.asarray(embed(texts[1]))) for name, embed in embedders.items()}
+
+
+def fine_tuned(texts: list[str], y: np.ndarray) -> dict[str, Any]:
+    """Fine-tune once; return what gives probabilities in torch, in ONNX fp32 and in ONNX int8."""
+    import torch
+    from scipy.special import expit
+
+    from pipeline.models.finetuned import FineTuned
+    from pipeline.models.finetuning import Recipe, train
+    from pipeline.models.onnx_export import cache
+    from pipeline.models.onnx_text import Tokens, padded
+
+    models = {
+        precision: FineTuned(precision=precision, epochs=5).fit(texts, y) for precision in ("fp32", "int8")
     }
+    fields = {name: getattr(models["fp32"], name) for name in Recipe.__dataclass_fields__ if name != "seed"}
+    folder = source_folder(DEFAULT)
+    network, _ = train(  # taken up finished, from its checkpoint
+        folder, texts, y.astype(np.float32), Recipe(**fields, seed=0), cache() / "finetuned", None
+    )
+    tokens = Tokens((folder / "tokenizer.json").read_text(encoding="utf-8"), models["fp32"].max_length)
+
+    def in_torch(some: list[str]) -> np.ndarray:
+        ids, _ = tokens(some)
+        order = np.argsort([len(one) for one in ids], kind="stable")
+        found = np.empty((len(some), y.shape[1]))
+        with torch.no_grad():
+            for begin in range(0, len(order), 32):
+                rows = order[begin : begin + 32]
+                batch = (torch.from_numpy(array) for array in padded([ids[i] for i in rows]))
+                found[rows] = network(*batch).numpy()
+        return expit(found)
+
+    scorers: dict[str, Any] = {"torch fp32": in_torch}
+    for name, model in models.items():
+        print(f"fine-tuned {name}: {model.model_.onnx.nbytes / 1e6:.0f} MB")
+        scorers[f"ONNX {name}"] = lambda some, model=model: expit(model.decision_function(some))
+    return scorers
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.files import atomic
 from pipeline.models.decision import Decision
-from pipeline.models.portable import assemble, dismantle, requirements
+from pipeline.models.portable import assemble, dismantle, requirements, truncated
 from pipeline.models.tokens import as_texts
 from pipeline.schema import InputError, LabelSet
 
@@ -71,7 +71,20 @@ class Bundle:
         """Return the names of the labels of each text."""
         return self.names(self.score(texts)[1])
 
-    def names(self, given: NDArray[np.int8]) -> list[list[str]]:
+    def truncated(self, texts: Sequence[str] | Any) -> int | None:
+        """Return how many texts are longer than its encoder reads; None where it reads all of any text."""
+        return truncated(self.scorer, as_texts(texts))
+
+    @property
+    def abstains(self) -> bool:
+        """Whether it leaves sentences to a person: its decision has an error rate to keep."""
+        return self.decision.error_rate is not None
+
+    def undecided(self, texts: Sequence[str] | Any) -> list[list[str]]:
+        """Return the names of the labels of each text that are to be left to a person."""
+        return self.names(self.decision.undecided(self.probabilities(texts)))
+
+    def names(self, given: NDArray[np.int8] | NDArray[np.bool_]) -> list[list[str]]:
         """Return rows of 0/1 labels as lists of names."""
         rows: list[list[str]] = [[] for _ in given]
         for row, column in zip(*np.nonzero(given), strict=True):
@@ -173,12 +186,18 @@ class _Pyfunc:
         self.bundle = bundle
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
-        """Return a DataFrame of `labels` and one probability column per label, a row per row."""
+        """Return a DataFrame of `labels` and one probability column per label, a row per row.
+
+        After `labels`, a bundle that abstains has `undecided`.
+        """
         import pandas as pd
 
         probabilities = self.bundle.probabilities(model_input)
         frame = pd.DataFrame(probabilities, columns=list(self.bundle.labels.names))
         frame.insert(0, "labels", self.bundle.names(self.bundle.decision.labels(probabilities)))
+        if self.bundle.abstains:
+            undecided = self.bundle.names(self.bundle.decision.undecided(probabilities))
+            frame.insert(1, "undecided", undecided)
         return frame
 
 
@@ -206,8 +225,9 @@ def _write_mlflow(folder: Path, bundle: Bundle) -> None:
         f"python: {python_version()}\nbuild_dependencies:\n- pip\ndependencies:\n{dependencies}"
     )
     _write(folder / "input_example.json", {"columns": ["text"], "data": [[t] for t in EXAMPLE]})
+    lists = ("labels", "undecided") if bundle.abstains else ("labels",)
     outputs = [
-        {"type": "array", "items": {"type": "string"}, "name": "labels", "required": True},
+        *({"type": "array", "items": {"type": "string"}, "name": name, "required": True} for name in lists),
         *({"type": "double", "name": name, "required": True} for name in bundle.labels.names),
     ]
     mlmodel = {

@@ -52,8 +52,10 @@ def evaluate(
     Returns
     -------
     dict
-        `external`, a block of scores; `by`, one for each value of the column; `slices`, see
-        `evaluation.slices`; `behaviour`, see `evaluation.behaviour`.
+        `external`, a block of scores; `truncated`, how many rows are longer than the encoder reads, None
+        where there is none; `by`, one block for each value of the column; `slices`, see
+        `evaluation.slices`; `behaviour`, see `evaluation.behaviour`; `abstention`, see
+        `evaluation.abstention`, where the bundle leaves sentences to a person.
 
     Raises
     ------
@@ -63,6 +65,7 @@ def evaluate(
     import numpy as np
 
     from pipeline.evaluation import metrics
+    from pipeline.evaluation.abstention import abstention
     from pipeline.evaluation.behaviour import run_tests
     from pipeline.evaluation.behaviour_tests import read_tests
     from pipeline.evaluation.slices import COLUMNS, slices
@@ -90,7 +93,7 @@ def evaluate(
             seed=seed,
         )
 
-    result: dict[str, Any] = {"external": block(slice(None))}
+    result: dict[str, Any] = {"external": block(slice(None)), "truncated": bundle.truncated(texts)}
     if by:
         values = np.array([str(row.get(by)) for row in rows])
         result["by"] = {value: block(values == value) for value in sorted(set(values.tolist()))}
@@ -105,6 +108,13 @@ def evaluate(
         groups=None if groups is None else groups.tolist(),
         seed=seed,
     )
+    if bundle.abstains:
+        undecided, exclusive = bundle.decision.undecided(made.scores), bundle.labels.task == "multiclass"
+        point = abstention(
+            made.y, made.predicted, undecided, labels=bundle.labels.names, groups=groups, exclusive=exclusive
+        )
+        rate = bundle.decision.error_rate
+        result["abstention"] = {"error_rate": rate, "curve": [{"error_rate": rate, **point}]}
     if behaviour:
         tests = read_tests(behaviour, texts)
         result["behaviour"] = run_tests(bundle.score, tests, bundle.labels.names, texts, seed=seed)
@@ -160,6 +170,7 @@ def names(row: dict[str, Any], where: str) -> list[str]:
 def main(config: DictConfig) -> None:
     """Run the stage."""
     from pipeline.bundle import load
+    from pipeline.evaluation.abstention import abstention_line
     from pipeline.evaluation.behaviour_report import behaviour_table, weakest_line
     from pipeline.evaluation.tables import score_table
     from pipeline.files import write_json
@@ -193,6 +204,8 @@ def main(config: DictConfig) -> None:
     run_page(page, title=title, bundle=bundle, blocks=external, made=made, metrics=result)
     said = [score_table(blocks), "intervals: 95 %"]
     said += [line] if (line := weakest_line(result["slices"])) else []
+    said += [f"cut at max_length: {result['truncated']} sentences"] if result["truncated"] else []
+    said += [abstention_line(result["abstention"]["curve"][0])] if bundle.abstains else []
     said += ["", behaviour_table(result["behaviour"]), ""] if config.behaviour else []
     sys.stdout.write("\n".join([*said, f"written to {config.output} and {page}\n"]))
 

@@ -26,7 +26,12 @@ COLOURS = (
 
 
 def articles_page(
-    output: Path, articles: Sequence[Article], rows: Iterable[Mapping[str, Any]], labels: LabelSet
+    output: Path,
+    articles: Sequence[Article],
+    rows: Iterable[Mapping[str, Any]],
+    labels: LabelSet,
+    *,
+    abstains: bool = False,
 ) -> None:
     """Write a page that shows articles with their labelled sentences marked.
 
@@ -38,6 +43,8 @@ def articles_page(
     rows : iterable of mapping
         Labelled sentences, as `pipeline.predict` gives them, in order.
     labels : LabelSet
+    abstains : bool
+        Whether rows say in `undecided` which labels are left to a person.
     """
     raw = {article.id: article.text for article in articles}
     grouped: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -55,8 +62,9 @@ def articles_page(
         counts=counts,
         colours=COLOURS,
         nonce=secrets.token_urlsafe(12),
+        abstains=abstains,
         articles=[
-            {"id": name, "paragraphs": _paragraphs(same, raw.get(name), labels)}
+            {"id": name, "paragraphs": _paragraphs(same, raw.get(name), labels, abstains)}
             for name, same in grouped.items()
         ],
     )
@@ -127,7 +135,9 @@ def _moved(before: Mapping[str, Any], now: Mapping[str, Any], most: int = 15) ->
     return [{"name": names[i], "before": 1000 * p[i], "now": 1000 * q[i]} for i in order]
 
 
-def _paragraphs(rows: Sequence[Mapping[str, Any]], raw: str | None, labels: LabelSet) -> list[dict[str, Any]]:
+def _paragraphs(
+    rows: Sequence[Mapping[str, Any]], raw: str | None, labels: LabelSet, abstains: bool
+) -> list[dict[str, Any]]:
     paragraphs: list[dict[str, Any]] = []
     last: Mapping[str, Any] | None = None
     for row in rows:
@@ -137,7 +147,10 @@ def _paragraphs(rows: Sequence[Mapping[str, Any]], raw: str | None, labels: Labe
             paragraphs.append({"tag": "h2" if headline else "p", "sentences": []})
         scores = ", ".join(f"{name} {row['scores'][name]:.2f}" for name in labels.names)
         indices = [labels.names.index(name) for name in row["labels"]]
-        paragraphs[-1]["sentences"].append({"text": row["text"], "labels": indices, "scores": scores})
+        unsure = [labels.names.index(name) for name in row["undecided"]] if abstains else []
+        paragraphs[-1]["sentences"].append(
+            {"text": row["text"], "labels": indices, "unsure": unsure, "scores": scores}
+        )
         last = row
     return paragraphs
 

@@ -13,7 +13,18 @@ from omegaconf import DictConfig
 
 from pipeline.app import ROOT, stage
 from pipeline.schema import ConfigError, InputError
-from pipeline.scoring import ADDED, Job, Piece, chunks, pieces, predict, sentences_of, unfit
+from pipeline.scoring import (
+    Job,
+    Piece,
+    added,
+    chunks,
+    labelled,
+    pieces,
+    sentences_of,
+    tally,
+    unfit,
+    zeros,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,14 +69,14 @@ def _on_spark(config: DictConfig) -> None:
     from pipeline.tracking import local_folder
 
     folder = local_folder(config.model_uri, ROOT)
-    labels = load(folder).labels
+    bundle = load(folder)
     with spark(config.spark.master, config.spark.conf) as session:
         how = {
             "unit": config.unit,
             "batch_size": config.batch_size,
             "partition_by": config.spark.partition_by,
         }
-        _say(label(session, config.input, config.output, folder=folder, labels=labels, **how), config.output)
+        _say(label(session, config.input, config.output, folder=folder, bundle=bundle, **how), config.output)
 
 
 def _check(config: DictConfig) -> None:
@@ -100,13 +111,9 @@ def _page(bundle: Bundle, config: DictConfig) -> dict[str, int]:
     items = list(_items(config))
     articles = [item for item in items if isinstance(item, Article)]
     rows = sentences_of(articles) if articles else map(encodable, items)
-    scored = list(chain.from_iterable(predict(bundle, rows, batch_size=config.batch_size)))
-    articles_page(Path(config.output), articles, scored, bundle.labels)
-    counts = dict.fromkeys(bundle.labels.names, 0) | {"rows": len(scored)}
-    for row in scored:
-        for name in row["labels"]:
-            counts[name] += 1
-    return counts
+    scored = labelled(bundle, rows, config.batch_size)
+    articles_page(Path(config.output), articles, scored, bundle.labels, abstains=bundle.abstains)
+    return tally(bundle, scored)
 
 
 def _stream(bundle: Bundle, folder: Path, config: DictConfig) -> dict[str, int]:
@@ -125,11 +132,11 @@ def _stream(bundle: Bundle, folder: Path, config: DictConfig) -> dict[str, int]:
         output=str(config.output),
         form=form,
         packing=packing,
-        schema=_schema(first, form, bundle.labels.names, config.output),
+        schema=_schema(first, form, bundle, config.output),
         batch_size=config.batch_size,
         drift=bool(config.drift),
     )
-    total: dict[str, Any] = {"counts": dict.fromkeys(("rows", *bundle.labels.names), 0), "drift": None}
+    total: dict[str, Any] = {"counts": zeros(bundle), "drift": None}
     with _output(config, job, folder) as output, counter("sentences", _size(config), bytes_read) as advance:
         total = output.notes or total
         left = _skipped(chain([first] if first else [], parts), output.done - 1)
@@ -210,19 +217,18 @@ def _size(config: DictConfig) -> int | None:
     return None if config.input == PIPE else sum(file.stat().st_size for file in files_of(config.input))
 
 
-def _schema(first: list[Any], form: str, labels: tuple[str, ...], output: str) -> pa.Schema:
+def _schema(first: list[Any], form: str, bundle: Bundle, output: str) -> pa.Schema:
     """Return the columns of the output; those of a table of sentences are its first rows'."""
     import pyarrow as pa
 
     from pipeline.files import encodable
     from pipeline.schema import SENTENCES, Article
 
-    added = [
-        pa.field("labels", pa.list_(pa.string())),
-        pa.field("scores", pa.struct([(name, pa.float64()) for name in labels])),
-    ]
+    scores = pa.struct([(name, pa.float64()) for name in bundle.labels.names])
+    adds = added(bundle)
+    new = [pa.field(name, scores if name == "scores" else pa.list_(pa.string())) for name in adds]
     if not first or isinstance(first[0], Article):
-        return pa.schema([*SENTENCES, *added])
+        return pa.schema([*SENTENCES, *new])
     columns: dict[str, list[Any]] = {key: [] for row in first for key in row}
     if form != ".parquet":  # names are all that matters
         kinds = {name: pa.string() for name in columns}
@@ -232,10 +238,10 @@ def _schema(first: list[Any], form: str, labels: tuple[str, ...], output: str) -
         except pa.ArrowException as error:
             raise InputError(unfit(output, error)) from None
     carried = [
-        pa.field(f"input_{name}" if name in ADDED else name, pa.string() if pa.types.is_null(kind) else kind)
+        pa.field(f"input_{name}" if name in adds else name, pa.string() if pa.types.is_null(kind) else kind)
         for name, kind in kinds.items()
     ]
-    return pa.schema([*carried, *added])
+    return pa.schema([*carried, *new])
 
 
 def _report_drift(bundle: Bundle, counted: dict[str, Any] | None, path: Path) -> None:

@@ -7,6 +7,7 @@ a job was interrupted shows in the output.
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,27 +24,29 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Item = TypeVar("Item")
-ADDED = ("labels", "scores")
+# Counts beside those of the labels.
+LEFT, CUT = "left to a person", "cut at max_length"
 _CHARACTERS = 100  # of an article, that count as a sentence
 
 
 def predict(bundle: Bundle, rows: Iterable[Row], *, batch_size: int = 8192) -> Iterator[list[Row]]:
-    """Give each row its `labels` and `scores`, a batch at a time.
+    """Give each row its `labels` and `scores`, a batch at a time; `undecided` where the bundle abstains.
 
     Parameters
     ----------
     bundle : Bundle
     rows : iterable of dict
-        With `text`. A column called `labels` or `scores` goes on as `input_labels`, `input_scores`.
+        With `text`. A column named as one that is added goes on as `input_labels`, `input_scores`, ...
     batch_size : int
         Rows scored at once; results do not depend on it.
 
     Yields
     ------
     list of dict
-        One row out per row in, in order; `labels` a list of names, `scores` name to probability.
+        One row out per row in, in order; `labels` a list of names, `scores` name to probability,
+        `undecided` a list of the names that are to be left to a person.
     """
-    columns = bundle.labels.names
+    columns, adds = bundle.labels.names, added(bundle)
     for batch in batches(rows, batch_size):
         probabilities = bundle.probabilities([row["text"] for row in batch])
         given = bundle.names(bundle.decision.labels(probabilities))
@@ -51,11 +54,53 @@ def predict(bundle: Bundle, rows: Iterable[Row], *, batch_size: int = 8192) -> I
         for row, labels, scores in zip(batch, given, probabilities.round(6).tolist(), strict=True):
             carried = (
                 row
-                if row.keys().isdisjoint(ADDED)
-                else {f"input_{key}" if key in ADDED else key: value for key, value in row.items()}
+                if row.keys().isdisjoint(adds)
+                else {f"input_{key}" if key in adds else key: value for key, value in row.items()}
             )
             scored.append(carried | {"labels": labels, "scores": dict(zip(columns, scores, strict=True))})
+        if bundle.abstains:
+            for row, names in zip(
+                scored, bundle.names(bundle.decision.undecided(probabilities)), strict=True
+            ):
+                row["undecided"] = names
         yield scored
+
+
+def labelled(bundle: Bundle, rows: Iterable[Row], batch_size: int) -> list[Row]:
+    """Return what `predict` gives, without a warning of texts that were cut: `tally` counts them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*max_length")
+        return [row for batch in predict(bundle, rows, batch_size=batch_size) for row in batch]
+
+
+def added(bundle: Bundle) -> tuple[str, ...]:
+    """Return the columns that `predict` adds."""
+    return ("labels", "scores", "undecided") if bundle.abstains else ("labels", "scores")
+
+
+def tally(bundle: Bundle, rows: Iterable[Row]) -> dict[str, int]:
+    """Return how many rows there are, how many of each label, and how many are left to a person or cut.
+
+    The last two where the bundle abstains, or has an encoder that reads so many tokens and no more.
+    """
+    rows = list(rows)
+    counts = zeros(bundle)
+    if CUT in counts:
+        counts[CUT] = bundle.truncated([row["text"] for row in rows]) or 0
+    for row in rows:
+        counts["rows"] += 1
+        for name in row["labels"]:
+            counts[name] += 1
+        if row.get("undecided") and bundle.abstains:
+            counts[LEFT] += 1
+    return counts
+
+
+def zeros(bundle: Bundle) -> dict[str, int]:
+    """Return the counts of no rows."""
+    more = [LEFT] if bundle.abstains else []
+    more += [CUT] if bundle.truncated([]) is not None else []
+    return dict.fromkeys(("rows", *bundle.labels.names, *more), 0)
 
 
 def sentences_of(articles: Iterable[Article]) -> Iterator[Row]:
@@ -107,7 +152,7 @@ class Piece:
     ----------
     data : bytes
     counts : dict
-        Of "rows" and of each label's name.
+        See `tally`.
     drift : dict, optional
         See `pipeline.evaluation.drift.profile`.
     """
@@ -176,20 +221,15 @@ class Scorer:
 
         articles = isinstance(chunk[0], Article)
         rows = list(sentences_of(chunk)) if articles else [encodable(row) for row in chunk]
-        scored = [
-            row for batch in predict(self.bundle, rows, batch_size=self.job.batch_size) for row in batch
-        ]
+        scored = labelled(self.bundle, rows, self.job.batch_size)
         if not articles and self.job.form != ".jsonl":
             self._check(scored)
         try:
             data = packed(self._encode(scored), self.job.packing) if scored else b""
         except pa.ArrowException as error:
             raise InputError(unfit(self.job.output, error)) from None
-        counts = dict.fromkeys(("rows", *self.bundle.labels.names), 0) | {"rows": len(scored)}
-        for row in scored:
-            for name in row["labels"]:
-                counts[name] += 1
-        return Piece(data, counts, self._profile(scored) if self.job.drift else None)
+        profile = self._profile(scored) if self.job.drift else None
+        return Piece(data, tally(self.bundle, scored), profile)
 
     def _check(self, rows: list[Row]) -> None:
         if late := {key for row in rows for key in row} - set(self.job.schema.names):

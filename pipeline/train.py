@@ -6,46 +6,22 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import ROOT, apart, stage
+from pipeline.evaluation.data import Data
+from pipeline.reports.folder import report
+from pipeline.reports.tested import abstention, cut_short, evaluate_both, examine, training_profile
 from pipeline.schema import ConfigError, InputError, LabelSet
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
-    from pipeline.bundle import Bundle
-    from pipeline.evaluation.splits import Split
     from pipeline.models.training import CrossValidated
     from pipeline.tracking import Run
-
-
-@dataclass(slots=True)
-class Data:
-    """Labelled sentences and how they are split.
-
-    Attributes
-    ----------
-    table : pyarrow.Table
-        As `pipeline.label` writes it.
-    y : ndarray of shape (n_rows, n_labels)
-    split : Split
-    """
-
-    table: pa.Table
-    labels: LabelSet
-    y: NDArray[np.int8]
-    split: Split
-
-    def column(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
-        """Return the values of some rows."""
-        return self.table[name].take(rows).to_pylist()
 
 
 @stage("train")
@@ -89,7 +65,10 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
     data = corpus_of(config)
     leakage = leaks(data, config)
     model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
+    if config.augmentation:
+        model = instantiate(config.augmentation, _convert_="all")(model)
     decision = instantiate(config.decision, task=data.labels.task)
+    behaviour = config.behaviour_tests if config.behaviour else None
     with ExitStack() as stack:
         run = open_run(stack, config, difference)
         fitted, crossed = fit(model, decision, data, config.split.get("score_folds"))
@@ -102,8 +81,10 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
             "seed": config.seed,
             "data": describe(data),
             **blocks,
+            "truncated": cut_short(bundle, data),
+            "abstention": abstention(bundle, crossed, data, predicted["probabilities"]),
             "leakage": leakage,
-            **examine(bundle, data, predicted["predicted"], config),
+            **examine(bundle, data, predicted["predicted"], config.seed, behaviour),
         }
         bundle.card = card(metrics) | {"reference": training_profile(data, crossed)}
         save(bundle, config.output)
@@ -226,75 +207,6 @@ def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -
         return model.fit(texts, y), crossed
 
 
-def evaluate_both(
-    bundle: Any, crossed: CrossValidated, data: Data, seed: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the cross-validation and test blocks, and the test probabilities, labels and seconds."""
-    from pipeline.evaluation.metrics import evaluate, spread
-
-    rows = data.split.test
-    texts = data.column("text", rows)
-    began = time.perf_counter()
-    probabilities = bundle.probabilities(texts)
-    seconds = time.perf_counter() - began
-    predicted = bundle.decision.labels(probabilities)
-    names, thresholds = data.labels.names, bundle.decision.reported_thresholds()
-    inside = data.split.train[crossed.rows]
-    blocks = {
-        "cross_validation": evaluate(
-            data.y[inside],
-            crossed.predicted,
-            crossed.probabilities,
-            labels=names,
-            thresholds=thresholds,
-            groups=data.column("article", inside),
-            seed=seed,
-            repeats=int(crossed.repeat.max()) + 1,
-        ),
-        "test": evaluate(
-            data.y[rows],
-            predicted,
-            probabilities,
-            labels=names,
-            thresholds=thresholds,
-            groups=data.column("article", rows),
-            seed=seed,
-        ),
-    }
-    scored, every = (len(set(data.split.folds[some])) for some in (inside, data.split.train))
-    blocks["cross_validation"]["folds"] = {"scored": scored, "all": every}
-    blocks["cross_validation"]["repeats"] = spread(data.y[inside], crossed.predicted, crossed.repeat)
-    return blocks, {"probabilities": probabilities, "predicted": predicted, "seconds": seconds}
-
-
-def examine(bundle: Any, data: Data, predicted: NDArray[np.int8], config: DictConfig) -> dict[str, Any]:
-    """Return scores of parts of the test sentences, and what behaviour tests found."""
-    from pipeline.evaluation.behaviour import run_tests
-    from pipeline.evaluation.behaviour_tests import read_tests
-    from pipeline.evaluation.slices import COLUMNS, slices
-
-    rows, names = data.split.test, data.labels.names
-    texts = data.column("text", rows)
-    columns = {name: data.column(name, rows) for name in COLUMNS if name in data.table.column_names}
-    groups = data.column("article", rows)
-    found: dict[str, Any] = {
-        "slices": slices(
-            bundle.score,
-            texts,
-            columns,
-            data.y[rows],
-            predicted,
-            labels=names,
-            groups=groups,
-            seed=config.seed,
-        )
-    }
-    if config.behaviour:
-        tests = read_tests(config.behaviour_tests, texts)
-        found["behaviour"] = run_tests(bundle.score, tests, names, texts, seed=config.seed)
-    return found
-
-
 def describe(data: Data) -> dict[str, Any]:
     """Return sizes and digest of what was trained on."""
     from pipeline.label import FINGERPRINT
@@ -329,127 +241,8 @@ def card(metrics: dict[str, Any]) -> dict[str, Any]:
 def settings(config: DictConfig) -> str:
     """Return what the report shows of the configuration: no path of this machine."""
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    shown = {name: resolved[name] for name in ("model", "decision", "split", "seed")}
+    shown = {name: resolved[name] for name in ("model", "augmentation", "decision", "split", "seed")}
     return OmegaConf.to_yaml(OmegaConf.create(shown)).replace(f"{ROOT}/", "")
-
-
-def training_profile(data: Data, crossed: CrossValidated) -> dict[str, Any]:
-    """Return what `pipeline.predict drift=…` compares with: counts over the held-out training sentences."""
-    from pipeline.evaluation.drift import reference
-
-    texts = data.column("text", data.split.train[crossed.rows])
-    return reference(texts, crossed.probabilities, crossed.predicted)
-
-
-def report(
-    folder: Path,
-    metrics: dict[str, Any],
-    data: Data,
-    predicted: dict[str, Any],
-    bundle: Bundle,
-    configured: str,
-    crossed: CrossValidated,
-) -> None:
-    """Write metrics, errors, plots and page of the test articles; the folder is replaced as a whole."""
-    import json
-
-    from pipeline.evaluation.errors import error_rows, write_errors
-    from pipeline.evaluation.plots import draw
-    from pipeline.files import atomic
-
-    rows = data.split.test
-    with atomic(folder) as temporary:
-        temporary.mkdir()
-        (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        errors = error_rows(
-            data.table.take(rows),
-            data.y[rows],
-            predicted["predicted"],
-            predicted["probabilities"],
-            data.labels,
-        )
-        write_errors(temporary / "errors.csv", errors)
-        title = f"{metrics['model']}, {len(rows)} sentences of the test articles"
-        draw(
-            temporary / "plots",
-            data.y[rows],
-            predicted["predicted"],
-            predicted["probabilities"],
-            data.labels.names,
-            title,
-        )
-        tables(temporary, metrics, data, predicted["probabilities"])
-        page(temporary, metrics, data, predicted, bundle, configured)
-        out_of_fold(temporary / "out_of_fold.parquet", data, crossed)
-
-
-def page(
-    folder: Path,
-    metrics: dict[str, Any],
-    data: Data,
-    predicted: dict[str, Any],
-    bundle: Bundle,
-    configured: str,
-) -> None:
-    """Write the page that shows the run, and the predictions that it is compared by."""
-    from pipeline.evaluation.predictions import FILE, predictions, write_predictions
-    from pipeline.reports.run import run_page
-
-    rows = data.split.test
-    names = data.labels.names
-    made = predictions(
-        data.table.take(rows), data.y[rows], predicted["predicted"], predicted["probabilities"], names
-    )
-    write_predictions(folder / FILE, made)
-    run_page(
-        folder / "report.html",
-        title=metrics["model"],
-        bundle=bundle,
-        blocks={"cross-validation": metrics["cross_validation"], "test": metrics["test"]},
-        made=made,
-        metrics=metrics,
-        settings=configured,
-    )
-
-
-def tables(folder: Path, metrics: dict[str, Any], data: Data, probabilities: NDArray[np.float64]) -> None:
-    """Write what `dvc metrics` and `dvc plots` show, and the test sentences for `pipeline.evaluate`."""
-    import json
-
-    from pipeline.evaluation.curves import precision_recall_rows
-    from pipeline.files import write_rows
-
-    rows = data.split.test
-    (folder / "scores.json").write_text(json.dumps(scores(metrics), indent=1) + "\n", encoding="utf-8")
-    test = data.table.take(rows)
-    write_rows(folder / "test.parquet", test.to_batches(), test.schema)
-    curves = precision_recall_rows(data.y[rows], probabilities, data.labels.names)
-    write_rows(folder / "precision_recall.csv", [curves], curves.schema)
-
-
-def out_of_fold(path: Path, data: Data, crossed: CrossValidated) -> None:
-    """Write the training sentences with the probabilities of models that had not seen them."""
-    import pyarrow as pa
-
-    from pipeline.files import write_rows
-
-    table = data.table.take(data.split.train[crossed.rows])
-    columns = [pa.array(column) for column in crossed.probabilities.T]
-    table = table.append_column("scores", pa.StructArray.from_arrays(columns, names=list(data.labels.names)))
-    write_rows(path, table.to_batches(), table.schema)
-
-
-def scores(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return the few scores that runs are compared by."""
-    return {
-        short: {
-            "macro_f1": metrics[block]["macro_f1"]["value"],
-            "micro_f1": metrics[block]["micro_f1"]["value"],
-            "subset_accuracy": metrics[block]["subset_accuracy"]["value"],
-            **{name: one["f1"] for name, one in metrics[block]["per_label"].items()},
-        }
-        for short, block in (("cv", "cross_validation"), ("test", "test"))
-    }
 
 
 def open_run(stack: ExitStack, config: DictConfig, difference: str = "") -> Run | None:
@@ -478,6 +271,7 @@ def try_to_log(
 
 def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]) -> None:
     """Log what the run was made of and what came out."""
+    from pipeline.evaluation.abstention import abstention_numbers, at_rate
     from pipeline.evaluation.behaviour_report import behaviour_numbers
     from pipeline.evaluation.predictions import FILE, read_predictions
 
@@ -488,6 +282,8 @@ def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, secon
     run.numbers({"seconds/train": seconds["train"], "sentences_per_second": speed})
     if "behaviour" in metrics:
         run.numbers(behaviour_numbers(metrics["behaviour"]))
+    if one := at_rate(metrics["abstention"]):
+        run.numbers(abstention_numbers(one))
     digest = metrics["data"]["digest"]
     run.tags(
         {
@@ -517,6 +313,7 @@ def family(estimator: Any) -> str:
 
 def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> str:
     """Return what the console shows at the end: the scores, and where everything is."""
+    from pipeline.evaluation.abstention import abstention_line, at_rate
     from pipeline.evaluation.behaviour_report import behaviour_line, weakest_line
     from pipeline.evaluation.tables import score_table
 
@@ -532,6 +329,9 @@ def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> 
         notes.append(f"cross-validation: {folds['scored']} of {folds['all']} folds (split.score_folds)")
     notes += [line] if (line := weakest_line(metrics["slices"])) else []
     notes += [behaviour_line(metrics["behaviour"])] if "behaviour" in metrics else []
+    if cut := metrics["truncated"]:
+        notes.append(f"cut at max_length: {cut['train']} training and {cut['test']} test sentences")
+    notes += [abstention_line(one)] if (one := at_rate(metrics["abstention"])) else []
     return "\n".join([table, *notes, "", *where])
 
 

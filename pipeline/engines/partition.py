@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from pipeline.files import encodable
 from pipeline.schema import SENTENCES, InputError
+from pipeline.scoring import added, predict
 from pipeline.text.readers import row_article, sentence_row
 from pipeline.text.sentences import split_article
 from pipeline.text.tables import json_row
@@ -25,7 +26,6 @@ Row = dict[str, Any]
 Kind = Literal["jsonl", "parquet"]
 # Column of a line of JSON, read or written, and that of the number by which Spark knows a row.
 LINE, PLACE = "value", "__place__"
-ADDED = ("labels", "scores")
 _loaded: dict[str, Bundle] = {}
 
 
@@ -76,6 +76,8 @@ class Work:
         Rows scored at once.
     apart : tuple of str
         Columns that name folders of the output: beside the lines, not in them.
+    counted : tuple of str
+        Columns of lists that the driver counts: beside the lines, too.
     """
 
     source: Kind
@@ -87,6 +89,7 @@ class Work:
     bundle: str | None = None
     batch_size: int = 8192
     apart: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield batches of the output, rows in the order of the input's."""
@@ -101,7 +104,7 @@ class Work:
         else:
             found = (_at(place, sentence_row, encodable(row), self.text) for place, row in rows)
         while batch := list(islice(found, self.batch_size)):
-            yield self._written(scoredparsed(bundle, batch) if bundle else batch)
+            yield self._written(next(predict(bundle, batch, batch_size=len(batch))) if bundle else batch)
 
     def _sentences(self, rows: Iterable[tuple[int, Row]]) -> Iterator[Row]:
         for place, row in rows:
@@ -117,8 +120,8 @@ class Work:
         encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
         columns = {LINE: pa.array(map(encode, rows), pa.string())}
         given = {}
-        if self.bundle:  # the driver counts them
-            given["labels"] = pa.array([row["labels"] for row in rows], pa.list_(pa.string()))
+        for name in self.counted:
+            given[name] = pa.array([row[name] for row in rows], pa.list_(pa.string()))
         return pa.record_batch(columns | {k: v.cast(pa.string()) for k, v in apart.items()} | given)
 
 
@@ -133,34 +136,26 @@ def shipped(name: str) -> Bundle:
     return _loaded[name]
 
 
-def scoredparsed(bundle: Bundle, rows: list[Row]) -> list[Row]:
-    """Return the rows with `labels` and `scores`, as `pipeline.predict` gives them."""
-    columns = bundle.labels.names
-    probabilities = bundle.probabilities([row["text"] for row in rows])
-    given = bundle.names(bundle.decision.labels(probabilities))
-    return [
-        {carried(key): value for key, value in row.items()}
-        | {"labels": labels, "scores": dict(zip(columns, scores, strict=True))}
-        for row, labels, scores in zip(rows, given, probabilities.round(6).tolist(), strict=True)
-    ]
-
-
 def scored_table(bundle: Bundle, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the columns of a batch but `__place__`, with `labels` and `scores`."""
+    """Return the columns of a batch but `__place__`, with those that `pipeline.predict` adds."""
     probabilities = bundle.probabilities(batch)
     columns = {name: batch[name] for name in batch.schema.names if name != PLACE}
     columns["text"] = pc.fill_null(columns["text"], "")
     scores = [pa.array(column) for column in probabilities.round(6).T]
-    added = {
+    new = {
         "labels": pa.array(bundle.names(bundle.decision.labels(probabilities)), pa.list_(pa.string())),
         "scores": pa.StructArray.from_arrays(scores, names=list(bundle.labels.names)),
     }
-    return pa.record_batch({carried(name): column for name, column in columns.items()} | added)
+    if bundle.abstains:
+        undecided = bundle.names(bundle.decision.undecided(probabilities))
+        new["undecided"] = pa.array(undecided, pa.list_(pa.string()))
+    adds = added(bundle)
+    return pa.record_batch({carried(name, adds): column for name, column in columns.items()} | new)
 
 
-def carried(name: str) -> str:
-    """Return the name under which a column of the input goes on."""
-    return f"input_{name}" if name in ADDED else name
+def carried(name: str, added: Sequence[str]) -> str:
+    """Return the name under which a column of the input goes on beside those that are added."""
+    return f"input_{name}" if name in added else name
 
 
 def table(rows: list[Row], schema: pa.Schema | None) -> pa.RecordBatch:

@@ -99,8 +99,10 @@ class Source:
         if twice := ids.where("count > 1").orderBy("id").head():
             raise InputError(f"{self.path}: duplicate id {twice['id']!r}; make ids unique")
 
-    def fields(self, n: int, *, typed: bool) -> list[pa.Field]:
-        """Return the columns that the first `n` rows of JSON have; with `typed`, as Parquet holds them.
+    def fields(self, n: int, added: Sequence[str], *, typed: bool) -> list[pa.Field]:
+        """Return the columns that the first `n` rows of JSON have beside those `added`.
+
+        With `typed`, of the types that Parquet gives them.
 
         Raises
         ------
@@ -118,7 +120,7 @@ class Source:
         except pa.ArrowException as error:
             raise InputError(unfit(error)) from None
         return [
-            pa.field(carried(name), pa.string() if pa.types.is_null(kind) else kind)
+            pa.field(carried(name, added), pa.string() if pa.types.is_null(kind) else kind)
             for name, kind in zip(names, kinds, strict=True)
         ]
 

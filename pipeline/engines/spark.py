@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from pipeline.engines.partition import ADDED, LINE, PLACE, Kind, Work, carried
+from pipeline.engines.partition import LINE, PLACE, Kind, Work, carried
 from pipeline.engines.source import Source
 from pipeline.engines.storage import SUFFIXES, Storage
-from pipeline.schema import SENTENCES, ConfigError, InputError, LabelSet, PipelineError, nearest, need
+from pipeline.schema import SENTENCES, ConfigError, InputError, PipelineError, nearest, need
+from pipeline.scoring import LEFT, added
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
+
+    from pipeline.bundle import Bundle
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # Pieces small enough that cores finish together and a lost one costs little.
@@ -94,7 +97,7 @@ def label(
     output: str,
     *,
     folder: Path,
-    labels: LabelSet,
+    bundle: Bundle,
     unit: str,
     batch_size: int = 8192,
     partition_by: Sequence[str] = (),
@@ -108,8 +111,8 @@ def label(
         Parquet or JSON lines: a file or folder to read, a folder to write whose extension tells the
         format. With a scheme, wherever Spark reads and writes: `s3a://…`, `hdfs://…`.
     folder : path
-        The bundle; goes once to each executor.
-    labels : LabelSet
+        Of the bundle; goes once to each executor.
+    bundle : Bundle
     unit : {"article", "sentence"}
     batch_size : int
         Rows scored at once.
@@ -119,7 +122,7 @@ def label(
     Returns
     -------
     dict
-        Number of `rows`, and of each label.
+        Number of `rows`, of each label, and of rows left to a person where the bundle abstains.
 
     Raises
     ------
@@ -128,10 +131,12 @@ def label(
     """
     table = Source(session, source)
     work = Work(table.kind, _format(output), unit, batch_size=batch_size, apart=tuple(partition_by))  # type: ignore[arg-type]
-    scores = pa.struct([(name, pa.float64()) for name in labels.names])
-    added = pa.schema([("labels", pa.list_(pa.string())), ("scores", scores)])
-    work = replace(work, bundle=_ship(session, folder))
-    return _run(table, output, work, added, labels.names)
+    names = bundle.labels.names
+    scores = pa.struct([(name, pa.float64()) for name in names])
+    new = pa.schema([(name, scores if name == "scores" else pa.list_(pa.string())) for name in added(bundle)])
+    counted = tuple(name for name in new.names if name != "scores")
+    work = replace(work, bundle=_ship(session, folder), counted=counted)
+    return _run(table, output, work, new, names)
 
 
 def cut(
@@ -143,7 +148,7 @@ def cut(
     return _run(table, output, work, pa.schema([]), ())
 
 
-def _run(source: Source, output: str, work: Work, added: pa.Schema, labels: Sequence[str]) -> dict[str, int]:
+def _run(source: Source, output: str, work: Work, new: pa.Schema, labels: Sequence[str]) -> dict[str, int]:
     session, target = source.session, Storage(source.session, output)
     if target.inside(source.storage) or source.storage.inside(target):
         raise InputError(f"output={output}: is or holds the input, or lies in it; choose another output")
@@ -154,9 +159,10 @@ def _run(source: Source, output: str, work: Work, added: pa.Schema, labels: Sequ
         if work.unit == "article":
             source.check_ids()
             work = replace(work, names=source.names())
-        work, columns = _columns(source, work, added)
+        work, columns = _columns(source, work, new)
         with target.written() as folder:
-            counts = _write(source.rows.mapInArrow(work, columns), folder, work, labels)
+            rows = source.rows.mapInArrow(work, columns)
+            counts = _write(rows, folder, work, labels, "undecided" in new.names)
             if work.target == "jsonl":
                 target.rename_parts(folder, ".txt", ".jsonl")
             if not counts["rows"] and not work.bundle:
@@ -168,42 +174,46 @@ def _run(source: Source, output: str, work: Work, added: pa.Schema, labels: Sequ
         raise known from None
 
 
-def _columns(source: Source, work: Work, added: pa.Schema) -> tuple[Work, StructType]:
+def _columns(source: Source, work: Work, new: pa.Schema) -> tuple[Work, StructType]:
     """Return the work with the columns of its output, and what its batches hold as Spark says it."""
     from pyspark.sql.pandas.types import from_arrow_schema
     from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
     if work.unit == "article":
-        work = replace(work, schema=pa.schema([*SENTENCES, *added]))
+        work = replace(work, schema=pa.schema([*SENTENCES, *new]))
     elif work.source == "jsonl":
-        fields = source.fields(work.batch_size, typed=work.target == "parquet")
-        work = replace(work, schema=pa.schema([*fields, *added]))
+        fields = source.fields(work.batch_size, new.names, typed=work.target == "parquet")
+        work = replace(work, schema=pa.schema([*fields, *new]))
     if work.schema is None:
-        given = [StructField(carried(f.name), f.dataType) for f in source.rows.schema if f.name != PLACE]
-        columns = StructType([*given, *from_arrow_schema(added)])
+        kept = [f for f in source.rows.schema if f.name != PLACE]
+        given = [StructField(carried(f.name, new.names), f.dataType) for f in kept]
+        columns = StructType([*given, *from_arrow_schema(new)])
     else:
         columns = from_arrow_schema(work.schema)
     for name in work.apart:
-        if name not in columns.names or name in ADDED:
-            known = [other for other in columns.names if other not in ADDED]
+        if name not in columns.names or name in new.names:
+            known = [other for other in columns.names if other not in new.names]
             raise ConfigError(f"spark.partition_by: no column {name!r}{nearest(name, known)}")
     if work.target == "jsonl":
         columns = StructType([StructField(name, StringType()) for name in (LINE, *work.apart)])
-        if work.bundle:
-            columns = columns.add("labels", ArrayType(StringType()))
+        for name in work.counted:
+            columns = columns.add(name, ArrayType(StringType()))
     return work, columns
 
 
-def _write(frame: DataFrame, folder: str, work: Work, labels: Sequence[str]) -> dict[str, int]:
-    """Run the job; return the number of rows and of each label."""
+def _write(
+    frame: DataFrame, folder: str, work: Work, labels: Sequence[str], abstains: bool
+) -> dict[str, int]:
+    """Run the job; return the number of rows, of each label, and of rows left to a person."""
     from pyspark.sql import Observation
     from pyspark.sql import functions as F  # noqa: N812
 
     seen = Observation()
     given = [F.count_if(F.array_contains("labels", name)).alias(f"n{i}") for i, name in enumerate(labels)]
+    given += [F.count_if(F.size("undecided") > 0).alias("left")] if abstains else []
     frame = frame.observe(seen, F.count("*").alias("rows"), *given)
     if work.target == "jsonl":
-        frame = frame.drop("labels")
+        frame = frame.drop("labels", "undecided")
     # The mark that all is there is set when it is in its place.
     writer = frame.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
     writer = writer.partitionBy(*work.apart)
@@ -211,7 +221,8 @@ def _write(frame: DataFrame, folder: str, work: Work, labels: Sequence[str]) -> 
         writer.text(folder)
     else:
         writer.parquet(folder)
-    return {"rows": seen.get["rows"]} | {name: seen.get[f"n{i}"] for i, name in enumerate(labels)}
+    counts = {"rows": seen.get["rows"]} | {name: seen.get[f"n{i}"] for i, name in enumerate(labels)}
+    return counts | ({LEFT: seen.get["left"]} if abstains else {})
 
 
 def _format(output: str) -> Kind:

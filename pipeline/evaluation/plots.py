@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.evaluation.lettering import lettering
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
@@ -33,20 +35,53 @@ def draw(
     from matplotlib.figure import Figure
 
     folder.mkdir(parents=True, exist_ok=True)
-    shown = list(labels)[: len(COLOURS)]
-    for name, plot in (
-        ("precision_recall", _precision_recall),
-        ("calibration", _calibration),
-        ("confusion", _confusion),
-        ("together", _together),
-    ):
-        wide = name == "confusion"
-        figure = Figure(
-            figsize=(2.6 * len(shown), 2.9) if wide else (5.6, 4.6), layout="constrained", dpi=110
-        )
-        plot(figure, y, predicted, probabilities, shown)
+    with lettering(list(labels)[: len(COLOURS)]) as shown:
+        for name, plot in (
+            ("precision_recall", _precision_recall),
+            ("calibration", _calibration),
+            ("confusion", _confusion),
+            ("together", _together),
+        ):
+            wide = name == "confusion"
+            figure = Figure(
+                figsize=(2.6 * len(shown), 2.9) if wide else (5.6, 4.6), layout="constrained", dpi=110
+            )
+            plot(figure, y, predicted, probabilities, shown)
+            figure.suptitle(title, fontsize=10)
+            figure.savefig(folder / f"{name}.png")
+
+
+def draw_abstention(
+    folder: Path, points: Sequence[Mapping[str, Any]], labels: Sequence[str], title: str
+) -> None:
+    """Write `abstention.png`: the share decided and the errors in it, at each promised error rate.
+
+    Parameters
+    ----------
+    folder : path
+    points : sequence of mapping
+        As `pipeline.evaluation.abstention.curve` gives them.
+    labels : sequence of str
+        The first seven are drawn.
+    title : str
+    """
+    from matplotlib.figure import Figure
+
+    drawn = list(labels)[: len(COLOURS)]
+    series = [points, *([point["per_label"][label] for point in points] for label in drawn)]
+    with lettering(drawn) as names:
+        figure = Figure(figsize=(5.6, 4.6), layout="constrained", dpi=110)
+        axes = figure.subplots()
+        for name, colour, some in zip(("all labels", *names), ("#000000", *COLOURS), series, strict=False):
+            told = [one for one in some if one["error"]]
+            x, y = [one["decided"] for one in told], [one["error"]["value"] for one in told]
+            axes.plot(x, y, "o-", color=colour, markersize=3, label=name)
+        axes.set(xlabel="share decided, the rest left to a person", xlim=(0, 1.01), ylim=(0, None))
+        axes.set_ylabel("share of the decided that is wrong")
+        axes.legend(fontsize=8, loc="upper left")
+        axes.grid(alpha=0.25)
         figure.suptitle(title, fontsize=10)
-        figure.savefig(folder / f"{name}.png")
+        figure.savefig(folder / "abstention.png")
 
 
 def _precision_recall(figure: Any, y: Labels, predicted: Labels, p: Floats, labels: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ class Decision(Estimator):
     error_rate : float, optional
         Leave a sentence to a person where a label cannot be decided at this rate of error: at most so
         many of the sentences that have a label, and at most so many of those without it, are decided
-        wrongly.
+        wrongly. For "multiclass": at most so many of the texts of each class.
     prevalence : sequence of float, optional
         Share of sentences that carry each label where the classifier will be used; by default as in
         training. Probabilities and thresholds are those for that share.
@@ -42,8 +42,8 @@ class Decision(Estimator):
     thresholds_ : ndarray of shape (n_labels,)
         A label is given where its probability is at least this.
     least_, most_ : ndarray of shape (n_labels,)
-        With `error_rate`: probabilities below `least_` are too low for the label to be there, those
-        above `most_` too high for it not to be.
+        With `error_rate`: a label is only decided to be absent below `least_`, and only decided to be
+        there above `most_`. "multiclass" has no use for `most_`.
 
     Notes
     -----
@@ -86,7 +86,7 @@ class Decision(Estimator):
         if self.task == "multiclass":
             self.slope_, self.intercept_ = vector_scaling(scores, y)
             self.thresholds_ = np.zeros(y.shape[1])
-            self.least_, self.most_ = np.zeros(y.shape[1]), np.ones(y.shape[1])
+            self.least_, self.most_ = self._bounds(self.probabilities(scores), y)
             return self
         fits = [platt(scores[:, k], y[:, k]) for k in range(y.shape[1])]
         self.slope_ = np.array([slope for slope, _ in fits])
@@ -97,10 +97,7 @@ class Decision(Estimator):
         self.thresholds_ = np.array(
             [self._threshold(probabilities[:, k], y[:, k], weights[:, k]) for k in columns]
         )
-        self.least_, self.most_ = np.zeros(len(columns)), np.ones(len(columns))
-        if self.error_rate is not None:
-            for k in columns:
-                self.least_[k], self.most_[k] = conformal(probabilities[:, k], y[:, k], self.error_rate)
+        self.least_, self.most_ = self._bounds(probabilities, y)
         return self
 
     def probabilities(self, scores: Floats) -> Floats:
@@ -118,11 +115,24 @@ class Decision(Estimator):
         return (probabilities >= self.thresholds_).astype(np.int8)
 
     def undecided(self, probabilities: Floats) -> NDArray[np.bool_]:
-        """Return which labels are to be left to a person, same shape; none without `error_rate`."""
+        """Return which labels are to be left to a person, same shape; none without `error_rate`.
+
+        For "multiclass": none where a single class is possible and it is the most probable one, else
+        all that are possible, and the most probable.
+        """
         if self.error_rate is None:
             return np.zeros(probabilities.shape, bool)
-        there, absent = probabilities >= self.least_, probabilities <= self.most_
-        return there == absent  # both are possible, or neither is
+        given, possible = self.labels(probabilities) > 0, probabilities >= self.least_
+        if self.task == "multiclass":
+            return (given | possible) & (given != possible).any(axis=1, keepdims=True)
+        return np.where(given, probabilities <= self.most_, possible)
+
+    def at_error_rate(self, error_rate: float, scores: Floats, y: Labels) -> Self:
+        """Return this decision with the bounds of another rate of error, from scores as `fit` saw."""
+        other = type(self).from_state(self.state())
+        other.error_rate = error_rate
+        other.least_, other.most_ = other._bounds(other.probabilities(scores), y)
+        return other
 
     def reported_thresholds(self) -> list[float | None]:
         """Return the threshold of each label, None where the most probable label is given."""
@@ -144,6 +154,14 @@ class Decision(Estimator):
         for name, array in state["arrays"].items():
             setattr(self, f"{name}_", array)
         return self
+
+    def _bounds(self, probabilities: Floats, y: Labels) -> tuple[Floats, Floats]:
+        """Return `least_` and `most_`."""
+        if self.error_rate is None:
+            return np.zeros(y.shape[1]), np.ones(y.shape[1])
+        pairs = [conformal(probabilities[:, k], y[:, k], self.error_rate) for k in range(y.shape[1])]
+        least, most = np.array(pairs).T
+        return least, most
 
     def _shift(self, y: Labels) -> Floats:
         """Move the intercepts to `prevalence`; return what each row then counts, of the shape of `y`."""

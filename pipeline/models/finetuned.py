@@ -13,11 +13,16 @@ from pipeline.models.base import Estimator, check_fitted
 from pipeline.models.onnx_export import DEFAULT, cache, quantised, source_folder
 from pipeline.models.onnx_text import REQUIREMENTS, OnnxText, check_precision
 from pipeline.models.tokens import as_texts
-from pipeline.schema import need
+from pipeline.schema import ConfigError, need
+
+OBJECTIVES = ("labels", "contrastive")
 
 
 class FineTuned(Estimator):
     """Fine-tune a sentence encoder with a linear layer on top, every label for itself.
+
+    With `objective="contrastive"` the encoder learns from pairs of sentences which are alike, then a
+    logistic regression per label from its vectors: SetFit, for a few hundred labelled sentences or fewer.
 
     Parameters
     ----------
@@ -25,11 +30,15 @@ class FineTuned(Estimator):
         See `pipeline.models.onnx_export.source_folder`.
     max_length : int, default=96
         Tokens a text is cut at. A warning says how many texts were.
+    objective : {"labels", "contrastive"}, default="labels"
+    pairs : int, default=10
+        Pairs of like, and of unlike sentences, for each sentence and epoch; "contrastive" only.
     epochs : int, default=3
     batch_size : int, default=16
         In training; texts of similar length go together.
     encoder_rate, head_rate : float, default=5e-5 and 2e-3
-        Learning rates of AdamW, after a linear warm-up; they then fall to 0.
+        Learning rates of AdamW, after a linear warm-up; they then fall to 0. `head_rate` and `dropout` are
+        of no matter to "contrastive".
     dropout : float, default=0.1
         Before the linear layer.
     warmup : float, default=0.1
@@ -63,6 +72,7 @@ class FineTuned(Estimator):
     References
     ----------
     Mosbach, M. et al. (2021). On the stability of fine-tuning BERT: warm-up, small rates, more epochs.
+    Tunstall, L. et al. (2022). Efficient few-shot learning without prompts: SetFit.
     """
 
     requirements = REQUIREMENTS
@@ -72,6 +82,8 @@ class FineTuned(Estimator):
         *,
         source: str = DEFAULT,
         max_length: int = 96,
+        objective: str = "labels",
+        pairs: int = 10,
         epochs: int = 3,
         batch_size: int = 16,
         encoder_rate: float = 5e-5,
@@ -89,6 +101,8 @@ class FineTuned(Estimator):
     ) -> None:
         self.source = source
         self.max_length = max_length
+        self.objective = objective
+        self.pairs = pairs
         self.epochs = epochs
         self.batch_size = batch_size
         self.encoder_rate = encoder_rate
@@ -107,16 +121,21 @@ class FineTuned(Estimator):
     def fit(self, X: Sequence[str], y: Any) -> Self:  # noqa: N803
         """Train on texts and 0/1 labels of shape (n_texts, n_labels), and export to ONNX."""
         check_precision(self.precision)
+        if self.objective not in OBJECTIVES:
+            raise ConfigError(f"objective={self.objective}: must be one of {', '.join(OBJECTIVES)}")
         need("fine-tuning", "finetune", "torch", "transformers")
-        from pipeline.models.finetuning import Recipe, train
+        from pipeline.models.contrastive import Contrastive, PairRecipe
+        from pipeline.models.finetuning import Recipe, Training, train
         from pipeline.models.torch_encoder import export
 
-        shared = set(Recipe.__dataclass_fields__) - {"seed"}
-        recipe = Recipe(**{name: getattr(self, name) for name in shared}, seed=self.random_state)
+        paired = self.objective == "contrastive"
+        made, kind = (PairRecipe, Contrastive) if paired else (Recipe, Training)
+        shared = set(made.__dataclass_fields__) - {"seed"}
+        recipe = made(**{name: getattr(self, name) for name in shared}, seed=self.random_state)
         texts, folder = as_texts(X), source_folder(self.source)
         targets = np.ascontiguousarray(np.asarray(y, np.float32).reshape(len(texts), -1))
         checkpoints = Path(self.checkpoints) if self.checkpoints else cache() / "finetuned"
-        network, self.losses_ = train(folder, texts, targets, recipe, checkpoints, self.device)
+        network, self.losses_ = train(folder, texts, targets, recipe, checkpoints, self.device, kind)
         onnx = export(network, "logits")
         tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
         self._open(quantised(onnx) if self.precision == "int8" else onnx, tokenizer)

@@ -69,19 +69,21 @@ class Training:
     if it had never stopped.
     """
 
+    unit = False  # sentences get vectors of any length
+
     def __init__(
         self, folder: Path, tokens: list[Ints], y: Floats, recipe: Recipe, checkpoint: Path, device: str
     ) -> None:
         self.tokens, self.y, self.recipe, self.checkpoint, self.device = tokens, y, recipe, checkpoint, device
         _seed(recipe.seed, 0)
-        self.model = Classifier(load_encoder(folder), y.shape[1], recipe.dropout).to(device)
+        self.model = Classifier(load_encoder(folder), y.shape[1], recipe.dropout, self.unit).to(device)
         self.rates = (recipe.encoder_rate, recipe.head_rate)
         groups = [self.model.states.parameters(), self.model.head.parameters()]
         parameters = [{"params": list(g), "lr": r} for g, r in zip(groups, self.rates, strict=True)]
         self.optimizer = torch.optim.AdamW(parameters)
         self.loss = torch.nn.BCEWithLogitsLoss(pos_weight=_weights(y, recipe.class_weight, device))
         self.losses: list[float] = []
-        self.steps = -(-len(tokens) // recipe.batch_size)
+        self._each_epoch([len(one) for one in tokens])
         self._resume()
 
     def run(self) -> None:
@@ -92,35 +94,52 @@ class Training:
                 self.losses.append(self._epoch(epoch, advance))
                 LOG.info("epoch %d of %d: loss %.4f", epoch + 1, self.recipe.epochs, self.losses[-1])
                 self._save()
-        self.model.eval().cpu()
+        self.model.eval()
+        self._finish()
+        self.model.cpu()
+
+    def _each_epoch(self, lengths: Sequence[int]) -> None:
+        """Set what an epoch goes through: items of so many tokens."""
+        self.lengths = lengths
+        self.steps = -(-len(lengths) // self.recipe.batch_size)
+
+    def _finish(self) -> None:
+        """Do what is to be done after the last epoch."""
 
     def _epoch(self, epoch: int, advance: Any) -> float:
         _seed(self.recipe.seed, epoch + 1)
         self.model.train()
         total = recent = 0.0
         rng = np.random.default_rng([self.recipe.seed, epoch])
-        for n, rows in enumerate(buckets([len(t) for t in self.tokens], self.recipe.batch_size, rng)):
+        for n, rows in enumerate(buckets(self.lengths, self.recipe.batch_size, rng)):
             loss = self._step(epoch * self.steps + n, rows)
             if not np.isfinite(loss):
                 raise ConfigError(f"training fails in epoch {epoch + 1} (loss {loss}); lower encoder_rate")
             total += loss * len(rows)
             recent = loss if n == 0 else 0.98 * recent + 0.02 * loss
             advance(f"epoch {epoch + 1} of {self.recipe.epochs}, loss {recent:.3f}")
-        return total / len(self.tokens)
+        return total / len(self.lengths)
 
     def _step(self, step: int, rows: Ints) -> float:
         share = rate_share(step, self.steps * self.recipe.epochs, self.recipe.warmup)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * share
-        ids, mask = (torch.from_numpy(a).to(self.device) for a in padded([self.tokens[i] for i in rows]))
-        with torch.autocast(self.device.partition(":")[0], torch.bfloat16, self.recipe.arithmetic == "bf16"):
-            logits = self.model(ids, mask)
-        loss = self.loss(logits.float(), torch.from_numpy(self.y[rows]).to(self.device))
+        loss = self._loss(rows)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
         return float(loss.detach())
+
+    def _loss(self, rows: Ints) -> torch.Tensor:
+        logits = self._through(self.model, rows)
+        return self.loss(logits, torch.from_numpy(self.y[rows]).to(self.device))
+
+    def _through(self, module: Any, rows: Ints) -> torch.Tensor:
+        """Return what a module makes of the texts of some rows."""
+        ids, mask = (torch.from_numpy(a).to(self.device) for a in padded([self.tokens[i] for i in rows]))
+        with torch.autocast(self.device.partition(":")[0], torch.bfloat16, self.recipe.arithmetic == "bf16"):
+            return module(ids, mask).float()
 
     def _save(self) -> None:
         """Write weights, and the optimiser's state unless this was the last epoch."""
@@ -156,7 +175,13 @@ class Training:
 
 
 def train(
-    folder: Path, texts: Sequence[str], y: Floats, recipe: Recipe, checkpoints: Path, device: str | None
+    folder: Path,
+    texts: Sequence[str],
+    y: Floats,
+    recipe: Recipe,
+    checkpoints: Path,
+    device: str | None,
+    kind: type[Training] = Training,
 ) -> tuple[Classifier, list[float]]:
     """Return the trained classifier and the mean loss of each epoch.
 
@@ -171,6 +196,8 @@ def train(
         Folder of the checkpoints; each is named by all that its training depends on.
     device : str, optional
         A GPU where there is one, else the processor.
+    kind : type
+        How is trained.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     recipe = replace(recipe, arithmetic=arithmetic(recipe.arithmetic, device))
@@ -179,7 +206,7 @@ def train(
     key.update(y.tobytes())
     path = checkpoints / f"{key.hexdigest()[:32]}.safetensors"
     with torch.random.fork_rng():
-        training = Training(folder, tokens, y, recipe, path, device)
+        training = kind(folder, tokens, y, recipe, path, device)
         training.run()
     return training.model, training.losses
 

@@ -6,6 +6,7 @@ its arrays under its path. Only classes named here are ever built from a file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -48,7 +49,7 @@ def portable(estimator: Any) -> Any:
     name = type(estimator).__name__
     if name == "Distilled":
         return estimator.student_
-    if name == "WithWeak":  # what it was trained on is no part of what scores
+    if name in ("WithWeak", "Augmented"):  # what it was trained on is no part of what scores
         return portable(estimator.estimator_)
     if name == "Adaptive":
         return estimator.model_
@@ -69,6 +70,14 @@ def requirements(part: Any) -> set[str]:
     """Return the packages that a portable object and its parts need besides the usual ones."""
     own = set(getattr(part, "requirements", ()))
     return own.union(*(requirements(inner) for inner in getattr(part, "parts", ())))
+
+
+def truncated(part: Any, texts: Sequence[str]) -> int | None:
+    """Return how many texts the encoder in a portable object cuts, None where there is no encoder in it."""
+    found = [truncated(inner, texts) for inner in getattr(part, "parts", ())]
+    if cut := getattr(getattr(part, "model_", None), "cut", None):
+        found.append(cut(texts))
+    return max((n for n in found if n is not None), default=None)
 
 
 def dismantle(part: Any, path: str = "model") -> tuple[dict[str, Any], Arrays]:

@@ -30,27 +30,34 @@ class TokenStates(nn.Module):
 
 
 class Classifier(nn.Module):
-    """The mean of an encoder's tokens, dropout, and a linear layer.
+    """The mean of an encoder's tokens, perhaps scaled to unit length, dropout, and a linear layer.
 
     Parameters
     ----------
     encoder : nn.Module
     n_labels : int
     dropout : float
+    unit : bool
+        Whether the mean is scaled to unit length.
     """
 
-    def __init__(self, encoder: Any, n_labels: int, dropout: float) -> None:
+    def __init__(self, encoder: Any, n_labels: int, dropout: float, unit: bool = False) -> None:
         super().__init__()
         self.states = TokenStates(encoder)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.config.hidden_size, n_labels)
+        self.unit = unit
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Return logits of shape (n_texts, n_labels)."""
+        return self.head(self.dropout(self.embed(input_ids, attention_mask)))
+
+    def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return vectors of shape (n_texts, n_dimensions)."""
         weight = attention_mask.unsqueeze(-1).to(torch.float32)
         states = self.states(input_ids, attention_mask)
         mean = (states * weight).sum(1) / weight.sum(1).clamp(min=1)
-        return self.head(self.dropout(mean))
+        return nn.functional.normalize(mean, dim=1) if self.unit else mean
 
 
 def load_encoder(folder: Path) -> Any:

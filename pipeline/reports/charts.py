@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
@@ -39,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A square of lines from 0 to 1 on both axes.
+    """A square of lines, from 0 to 1 unless the vertical axis ends elsewhere.
 
     Attributes
     ----------
@@ -53,6 +53,8 @@ class Chart:
         Vertical intervals.
     at : float, optional
         Where a vertical line stands, such as a threshold.
+    top : float
+        Where the vertical axis ends.
     """
 
     title: str
@@ -63,6 +65,7 @@ class Chart:
     marks: Sequence[tuple[float, float, str]] = field(default=())
     bars: Sequence[tuple[float, float, float]] = field(default=())
     at: float | None = None
+    top: float = 1.0
 
     def __html__(self) -> str:
         """Return the chart as SVG."""
@@ -72,12 +75,13 @@ class Chart:
             f'<title id="{key}">{escape(self.title)}. {escape(self.description)}</title>',
             *self._axes(),
             *(
-                f'<line class="bar" x1="{_x(x)}" x2="{_x(x)}" y1="{_y(low)}" y2="{_y(high)}"/>'
+                f'<line class="bar" x1="{_x(x)}" x2="{_x(x)}" y1="{self._y(low)}" y2="{self._y(high)}"/>'
                 for x, low, high in self.bars
             ),
-            *(_line(line) for line in self.lines),
+            *(_line(line, self._y) for line in self.lines),
             *(
-                f'<circle class="mark" cx="{_x(x)}" cy="{_y(y)}" r="4"><title>{escape(tip)}</title></circle>'
+                f'<circle class="mark" cx="{_x(x)}" cy="{self._y(y)}" r="4">'
+                f"<title>{escape(tip)}</title></circle>"
                 for x, y, tip in self.marks
             ),
             *self._legend(),
@@ -85,13 +89,16 @@ class Chart:
         ]
         return "".join(parts)
 
+    def _y(self, value: float) -> float:
+        return _y(min(value / self.top, 1))
+
     def _axes(self) -> Iterable[str]:
         for tick in TICKS:
-            x, y, text = _x(tick), _y(tick), f"{tick:g}"
+            x, y, text, up = _x(tick), _y(tick), f"{tick:g}", f"{tick * self.top:.3g}"
             yield f'<line class="grid" x1="{x}" x2="{x}" y1="{_y(0)}" y2="{_y(1)}"/>'
             yield f'<line class="grid" x1="{_x(0)}" x2="{_x(1)}" y1="{y}" y2="{y}"/>'
             yield f'<text class="tick" x="{x}" y="{HEIGHT - BOTTOM + 13}" text-anchor="middle">{text}</text>'
-            yield f'<text class="tick" x="{LEFT - 5}" y="{y + 3}" text-anchor="end">{text}</text>'
+            yield f'<text class="tick" x="{LEFT - 5}" y="{y + 3}" text-anchor="end">{up}</text>'
         middle = (LEFT + WIDTH - RIGHT) / 2
         yield f'<text class="axis" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(self.x)}</text>'
         across = (TOP + HEIGHT - BOTTOM) / 2
@@ -128,7 +135,7 @@ def interval_bar(value: float, low: float, high: float, *, zero: bool = False) -
     )
 
 
-def _line(line: Line) -> str:
+def _line(line: Line, at: Callable[[float], float]) -> str:
     runs: list[list[Point]] = [[]]
     for x, y in line.points:
         if math.isnan(y):
@@ -136,13 +143,13 @@ def _line(line: Line) -> str:
         else:
             runs[-1].append((x, y))
     drawn = "".join(
-        f'<polyline class="line {line.style}" points="{" ".join(f"{_x(x)},{_y(y)}" for x, y in run)}"/>'
+        f'<polyline class="line {line.style}" points="{" ".join(f"{_x(x)},{at(y)}" for x, y in run)}"/>'
         for run in runs
         if len(run) > 1
     )
     if line.dots:
         drawn += "".join(
-            f'<circle class="dot {line.style}" cx="{_x(x)}" cy="{_y(y)}" r="2.5"/>'
+            f'<circle class="dot {line.style}" cx="{_x(x)}" cy="{at(y)}" r="2.5"/>'
             for run in runs
             for x, y in run
         )

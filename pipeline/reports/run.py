@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.evaluation.abstention import at_rate
 from pipeline.evaluation.curves import precision_recall_rows
 from pipeline.evaluation.panels import reliability, thresholds
 from pipeline.evaluation.predictions import Predictions
@@ -17,6 +18,7 @@ from pipeline.reports.charts import Chart, Line
 from pipeline.reports.page import spaced, write_page
 
 WORST, REASONS = 5, 8  # errors of each label and kind, and reasons of each, that are shown
+TOPS = (0.02, 0.04, 0.08, 0.2, 0.4)  # where an axis of errors may end
 HEADLINE = {"macro_f1": "macro-F1", "micro_f1": "micro-F1", "subset_accuracy": "all labels right"}
 
 
@@ -43,7 +45,7 @@ def run_page(
     made : Predictions
         Of the last block's sentences.
     metrics : mapping
-        `slices` and `behaviour` are shown where it has them.
+        `slices`, `behaviour` and `abstention` are shown where it has them.
     settings : str
         What the run was configured with, as YAML.
     """
@@ -64,10 +66,43 @@ def run_page(
         charts={label: _charts(label, k, made, blocks[last]) for k, label in enumerate(made.labels)},
         slices=slice_rows(metrics.get("slices") or {}),
         behaviour=behaviour_rows(metrics.get("behaviour") or {}),
+        abstention=_abstention(metrics.get("abstention")),
         flips=(metrics.get("behaviour") or {}).get("name_swap_flip_rate"),
         errors=_errors(bundle, made),
         most=WORST,
         settings=settings,
+    )
+
+
+def _abstention(block: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the points of the curve, that of the error rate in use, and a chart of all labels and each."""
+    if not block:
+        return None
+    points = block["curve"]
+    series = {"all labels": points}
+    series |= {label: [p["per_label"][label] for p in points] for label in points[0]["per_label"]}
+    rates = [point["error_rate"] for point in points]
+    drawn = series.items() if len(points) > 1 else ()
+    charts = [_coverage(name, rates, some, block["error_rate"]) for name, some in drawn]
+    return {"points": points, "at": at_rate(block), "charts": charts}
+
+
+def _coverage(name: str, rates: list[float], points: list[Mapping[str, Any]], chosen: float | None) -> Chart:
+    known = [(rate, one) for rate, one in zip(rates, points, strict=True) if one["error"]]
+    at = [(one["decided"], one["error"]["value"], f"promised {100 * rate:g} %") for rate, one in known]
+    highest = max((one["error"]["high"] for _, one in known), default=1.0)
+    return Chart(
+        f"{spaced(name)}: left to a person",
+        " ".join(
+            f"Error rate {rate:g}: {one['decided']:.2f} decided, {one['error']['value']:.3f} of it wrong."
+            for rate, one in known
+        ),
+        "share decided",
+        "wrong, of the decided",
+        lines=[Line([(x, y) for x, y, _ in at], "s0", dots=True)],
+        marks=[mark for mark, (rate, _) in zip(at, known, strict=True) if rate == chosen],
+        bars=[(one["decided"], one["error"]["low"], one["error"]["high"]) for _, one in known],
+        top=next((top for top in TOPS if top >= highest), 1.0),
     )
 
 

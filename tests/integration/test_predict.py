@@ -449,3 +449,101 @@ def test_real_news(run, shared):
     assert [row["text"] for row in read(output)] == [row["text"] for row in gold]
     assert [row["input_labels"] for row in read(output)] == [row["labels"] for row in gold]
     assert isinstance(output, Path)
+
+
+# --- labels left to a person --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def careful(trained, train, tmp_path_factory):
+    """The same corpus, trained with an error rate."""
+    more = ("decision=careful", "decision.error_rate=0.05", "behaviour=false")
+    return train(trained.corpus, tmp_path_factory.mktemp("careful"), *more)
+
+
+def test_undecided_labels_are_in_every_format(stage, careful, tmp_path):
+    tables = {}
+    for extension in FORMATS:
+        output = tmp_path / f"out.{extension}"
+        done = stage(
+            "predict", f"input={careful.corpus.articles}", f"output={output}", f"model_uri={careful.bundle}"
+        )
+        assert done.code == 0, done.err
+        tables[extension] = read(output)
+    rows, bundle = tables["jsonl"], load(careful.bundle)
+    assert list(rows[0]) == [*SENTENCE, "labels", "scores", "undecided"]
+    assert tables["parquet"] == rows
+    assert [row["undecided"] for row in tables["csv"]] == [";".join(row["undecided"]) for row in rows]
+    assert [row["undecided"] for row in rows] == bundle.undecided([row["text"] for row in rows])
+    left = sum(bool(row["undecided"]) for row in rows)
+    assert 0 < left < len(rows)
+    assert f"left to a person {left}" in done.out
+
+
+def test_undecided_labels_are_on_the_page(stage, careful, tmp_path):
+    output = tmp_path / "out.html"
+    done = stage(
+        "predict", f"input={careful.corpus.articles}", f"output={output}", f"model_uri={careful.bundle}"
+    )
+    assert done.code == 0, done.err
+    page = output.read_text(encoding="utf-8")
+    bundle = load(careful.bundle)
+    texts = [row["text"] for batch in predict(bundle, sentences(careful)) for row in batch]
+    maybe = sum(
+        len(set(left) - set(given))
+        for left, given in zip(bundle.undecided(texts), bundle.label(texts), strict=True)
+    )
+    assert page.count('class="tag maybe"') == maybe > 0
+    assert "left to a person" in page
+
+
+def sentences(trained):
+    from pipeline.scoring import sentences_of
+    from pipeline.text.readers import read_articles
+
+    return sentences_of(read_articles(str(trained.corpus.articles)))
+
+
+def test_a_column_called_undecided_is_carried_over(stage, careful, trained, tmp_path):
+    source = write(tmp_path / "in.jsonl", [{"text": TEXTS[0], "undecided": "mine", "labels": "old"}])
+    for made, wanted in ((careful, "input_undecided"), (trained, "undecided")):
+        output = tmp_path / "out.jsonl"
+        done = stage(
+            "predict",
+            f"input={source}",
+            f"output={output}",
+            "unit=sentence",
+            f"model_uri={made.bundle}",
+        )
+        assert done.code == 0, done.err
+        assert read(output)[0][wanted] == "mine"
+        assert read(output)[0]["input_labels"] == "old"
+
+
+def test_mlflow_gives_what_is_undecided(careful):
+    import mlflow
+
+    model = mlflow.pyfunc.load_model(str(careful.bundle))
+    found = model.predict(TEXTS)
+    assert list(found.columns) == ["labels", "undecided", *LABELS]
+    assert found["undecided"].tolist() == load(careful.bundle).undecided(TEXTS)
+    assert model.metadata.signature.outputs.input_names() == list(found.columns)
+
+
+def test_the_report_says_what_was_promised_and_what_was_measured(stage, careful, trained, tmp_path):
+    block = careful.metrics["abstention"]
+    assert block["error_rate"] == 0.05
+    assert {0.05} < {point["error_rate"] for point in block["curve"]}
+    assert (careful.report / "plots" / "abstention.png").stat().st_size > 5000
+    page = (careful.report / "report.html").read_text()
+    assert "Promised: at most 5 % wrong" in page and "all labels: left to a person" in page
+    assert "This classifier decides everything" in (trained.report / "report.html").read_text()
+    output = tmp_path / "scores.json"
+    test = careful.report / "test.parquet"
+    done = stage("evaluate", f"input={test}", f"output={output}", f"model_uri={careful.bundle}")
+    assert done.code == 0, done.err
+    assert "error rate: 5 % promised" in done.out
+    point = json.loads(output.read_text())["abstention"]["curve"][0]
+    chosen = next(point for point in block["curve"] if point["error_rate"] == 0.05)
+    assert point["decided"] == chosen["decided"]
+    assert "Promised 5 %, measured" in output.with_suffix(".html").read_text()

@@ -198,9 +198,9 @@ def test_spark_udf_and_the_spark_engine(trained, texts, wanted, tmp_path):
         frame = session.read.parquet(str(source)).withColumn("found", udf("text"))
         rows = sorted(frame.select("n", "found").collect())
         assert same([row["found"].asDict() for row in rows], wanted)
-        labels = load(trained.bundle).labels
+        bundle = load(trained.bundle)
         output = tmp_path / "out.parquet"
-        label(session, str(source), str(output), folder=trained.bundle, labels=labels, unit="sentence")
+        label(session, str(source), str(output), folder=trained.bundle, bundle=bundle, unit="sentence")
     rows = [row for part in sorted(output.glob("part-*")) for row in pq.read_table(part).to_pylist()]
     assert [row["n"] for row in rows] == list(range(N))
     assert same([row["scores"] | {"labels": row["labels"]} for row in rows], wanted, decimals=6)

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -17,7 +18,7 @@ pytest.importorskip("pyspark", reason="make extra-spark")
 if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
     pytest.skip("no Java here", allow_module_level=True)
 
-from pipeline.bundle import load
+from pipeline.bundle import load, save
 from pipeline.engines import spark as engine
 from pipeline.schema import ConfigError, InputError
 
@@ -98,9 +99,9 @@ def both(session, trained, stage, tmp_path):
 
 
 def label(session, trained, source, output, *, unit="sentence", **more):
-    labels = load(trained.bundle).labels
+    bundle = load(trained.bundle)
     return engine.label(
-        session, str(source), str(output), folder=trained.bundle, labels=labels, unit=unit, **more
+        session, str(source), str(output), folder=trained.bundle, bundle=bundle, unit=unit, **more
     )
 
 
@@ -132,6 +133,25 @@ def test_articles(both, trained, tmp_path, source):
     WRITE[source](tmp_path / "in" / "a-b" / f"x.{source}", rows[14:])
     folder = both(tmp_path / "in", source, unit="article")
     assert {"a-b/x." + source + ":2", "b/x." + source + ":13"} <= {row["article"] for row in read(folder)}
+
+
+@pytest.mark.parametrize(("source", "target"), [("jsonl", "parquet"), ("parquet", "jsonl"), ("parquet",) * 2])
+def test_labels_left_to_a_person(session, trained, stage, tmp_path, source, target):
+    careful = replace(trained, folder=tmp_path)
+    bundle = load(trained.bundle)
+    bundle.decision.error_rate, bundle.decision.least_ = 0.1, bundle.decision.thresholds_ / 2
+    save(bundle, careful.bundle)
+    rows = [row | {"undecided": "old"} for row in sentences(trained)]
+    path, here = WRITE[source](tmp_path / f"in.{source}", rows), tmp_path / f"local.{target}"
+    there = tmp_path / f"spark.{target}"
+    done = stage("predict", f"input={path}", f"output={here}", "unit=sentence", f"model_uri={careful.bundle}")
+    assert done.code == 0, done.err
+    counts = label(session, careful, path, there)
+    assert read(there) == read(here)
+    left = sum(bool(row["undecided"]) for row in read(there))
+    assert counts["left to a person"] == left and 0 < left < len(rows)
+    assert f"left to a person {left}\n" in done.out
+    assert {row["input_undecided"] for row in read(there)} == {"old"}
 
 
 def test_many_files_in_the_order_of_their_names(session, trained, tmp_path):

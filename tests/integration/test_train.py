@@ -92,7 +92,8 @@ def test_the_report_shows_every_error_and_the_plots(trained, compose):
     surprise = [abs(float(e["probability"]) - (e["error"] == "missed")) for e in errors]
     assert surprise == sorted(surprise, reverse=True)
     plots = sorted(path.name for path in (trained.report / "plots").iterdir())
-    assert plots == ["calibration.png", "confusion.png", "precision_recall.png", "together.png"]
+    names = ("abstention", "calibration", "confusion", "precision_recall", "together")
+    assert plots == [f"{name}.png" for name in names]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (trained.report / "plots").iterdir())
 
 

@@ -262,6 +262,44 @@ def test_int8_is_near_and_independent_of_neighbours(tiny_bert):
     assert np.array_equal(encoder.transform(TEXTS[:1]), found[:1])
 
 
+@needs_torch
+def test_int8_of_a_fine_tuned_encoder_is_near(tiny_bert, tmp_path):
+    pytest.importorskip("onnx", reason="onnx is missing: make extra-finetune")
+    exact, small = (
+        fine_tuned(tiny_bert, tmp_path, epochs=8, precision=precision).fit(SENTENCES, Y)
+        for precision in ("fp32", "int8")
+    )
+    wanted, found = exact.decision_function(SENTENCES), small.decision_function(SENTENCES)
+    assert not np.array_equal(wanted, found)
+    assert np.corrcoef(wanted.ravel(), found.ravel())[0, 1] > 0.99
+    assert ((wanted > 0) == (found > 0)).mean() > 0.97
+
+
+def test_a_bundle_tells_how_many_texts_it_cuts(look_up, tmp_path):
+    from pipeline.bundle import Bundle, load, save
+    from pipeline.models.decision import Decision
+    from pipeline.models.linear import Chain, LinearHead
+    from pipeline.schema import LabelSet
+    from pipeline.scoring import CUT, labelled, tally
+
+    encoder = Encoder(source=str(look_up), max_length=MAX_LENGTH).fit(TEXTS)
+    width = encoder.transform(TEXTS).shape[1]
+    head = LinearHead(np.ones((2, width)), np.zeros(2))
+    decision = Decision().fit(np.array([[0.0, 1.0], [1.0, 0.0]]), np.eye(2, dtype=np.int8))
+    save(Bundle(Chain([encoder, head]), decision, LabelSet(("a", "b"))), tmp_path / "bundle")
+    bundle = load(tmp_path / "bundle")
+    long = encoder.truncated_
+    assert 0 < long < len(TEXTS)
+    assert bundle.truncated(TEXTS) == long
+    assert bundle.truncated(pa.table({"text": TEXTS[:3]})) == 0
+    rows = [{"text": text} for text in TEXTS]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a count takes the warning's place
+        found = labelled(bundle, rows, 3)
+    assert tally(bundle, found)[CUT] == long
+    assert Bundle(head, decision, LabelSet(("a", "b"))).truncated(TEXTS) is None
+
+
 @pytest.mark.skipif(not find_spec("sentence_transformers"), reason="sentence-transformers is missing")
 def test_real_encoder_is_that_of_sentence_transformers():
     from sentence_transformers import SentenceTransformer
@@ -379,3 +417,101 @@ def test_batches_have_every_row_once_and_the_rate_rises_and_falls():
     shares = [rate_share(step, 100, 0.1) for step in range(100)]
     assert np.argmax(shares) == 9 and shares[9] == 1.0
     assert 0 < shares[0] <= 0.1 and 0 < shares[-1] < 0.02
+
+
+# --- pairs (SetFit) -------------------------------------------------------------------------------------
+
+
+@needs_torch
+def test_pairs_are_drawn_for_rare_labels_as_for_frequent_ones():
+    from pipeline.models.contrastive import drawn_pairs
+
+    y = np.zeros((200, 3), bool)
+    y[:100, 0] = True
+    y[95:105, 1] = True  # half of them have the first label, too
+    y[110:112, 2] = True
+    one, other, alike = drawn_pairs(y, 10, np.random.default_rng(0))
+    assert (one != other).all()
+    assert len(one) == pytest.approx(2 * 10 * 200, rel=0.1)
+    sets = [frozenset(np.flatnonzero(row)) or {"none"} for row in y]
+    wanted = [len(sets[a] & sets[b]) / len(sets[a] | sets[b]) for a, b in zip(one, other, strict=True)]
+    assert alike == pytest.approx(wanted)
+    assert set(np.round(alike, 2)) == {0.0, 0.5, 1.0}
+    rare = y[one, 2] & y[other, 2]
+    assert rare.sum() == pytest.approx(500, rel=0.01), "a quarter of the like pairs"
+    assert 0.45 < (alike == 0).mean() < 0.55
+
+
+@needs_torch
+@pytest.mark.parametrize("y", [np.zeros((6, 2), bool), np.eye(6, dtype=bool)])
+def test_pairs_of_one_kind_only_are_refused(y):
+    from pipeline.models.contrastive import drawn_pairs
+
+    with pytest.raises(ConfigError, match="objective=contrastive: needs sentences with labels in common"):
+        drawn_pairs(y, 2, np.random.default_rng(0))
+
+
+@needs_torch
+def test_contrastive_training_brings_like_sentences_together_and_scores_without_torch(tiny_bert, tmp_path):
+    settings = {"objective": "contrastive", "pairs": 6, "encoder_rate": 3e-3, "epochs": 2}
+    model = fine_tuned(tiny_bert, tmp_path / "one", **settings).fit(SENTENCES, Y)
+    found = model.decision_function(SENTENCES)
+    assert ((found > 0) == Y).mean() > 0.95
+    assert model.losses_[-1] < model.losses_[0]
+    stored = assemble(*dismantle(portable(model)))
+    assert np.array_equal(stored.decision_function(SENTENCES), found)
+    again = fine_tuned(tiny_bert, tmp_path / "one", **settings).fit(SENTENCES, Y)
+    assert again.losses_ == model.losses_, "a finished training is taken up as it is"
+    assert np.allclose(again.decision_function(SENTENCES), found, atol=1e-5)
+    assert len(list((tmp_path / "one").iterdir())) == 1
+
+
+@needs_torch
+def test_a_contrastive_head_is_scikit_learns_on_unit_vectors(tiny_bert, tmp_path):
+    import torch
+    from sklearn.linear_model import LogisticRegression
+
+    from pipeline.models.contrastive import Contrastive, PairRecipe
+    from pipeline.models.finetuning import train
+    from pipeline.models.onnx_text import Tokens, padded
+
+    model = fine_tuned(tiny_bert, tmp_path, objective="contrastive", pairs=2, epochs=1).fit(SENTENCES, Y)
+    shared = {k: v for k, v in model.get_params().items() if k in PairRecipe.__dataclass_fields__}
+    recipe = PairRecipe(**shared, seed=3)
+    y = Y.astype(np.float32)
+    network, _ = train(tiny_bert, SENTENCES, y, recipe, tmp_path, "cpu", Contrastive)
+    tokens, _ = Tokens((tiny_bert / "tokenizer.json").read_text(), 96)(SENTENCES)
+    with torch.no_grad():
+        vectors = network.embed(*(torch.from_numpy(array) for array in padded(tokens))).numpy()
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+    head = LogisticRegression(max_iter=1000).fit(vectors, Y[:, 0])
+    assert model.decision_function(SENTENCES)[:, 0] == pytest.approx(
+        head.decision_function(vectors), abs=0.01
+    )
+
+
+@needs_torch
+def test_an_interrupted_contrastive_training_goes_on(tiny_bert, tmp_path, monkeypatch):
+    from pipeline.models.finetuning import Training
+
+    settings = {"objective": "contrastive", "pairs": 2, "epochs": 2, "encoder_rate": 1e-3}
+    straight = fine_tuned(tiny_bert, tmp_path / "straight", **settings).fit(SENTENCES, Y)
+    epoch, done = Training._epoch, []
+
+    def interrupted(self, number, advance):
+        if number == 1 and not done:
+            done.append(number)
+            raise KeyboardInterrupt
+        return epoch(self, number, advance)
+
+    monkeypatch.setattr(Training, "_epoch", interrupted)
+    model = fine_tuned(tiny_bert, tmp_path / "stopped", **settings)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(SENTENCES, Y)
+    model.fit(SENTENCES, Y)
+    assert model.losses_ == pytest.approx(straight.losses_, abs=1e-5)
+
+
+def test_an_unknown_objective_is_named():
+    with pytest.raises(ConfigError, match="objective=pairs: must be one of labels, contrastive"):
+        FineTuned(objective="pairs").fit(["a"], [[1]])

@@ -14,6 +14,8 @@ DOMAINS = {"text", "labels", "models", "evaluation"}
 # Sideways all the same, each for a reason.
 ALLOWED = {
     ("evaluation", "models.tokens"),  # near-duplicates are told by the words that the models read
+    ("models", "evaluation.perturbations"),  # what a behaviour test changes, a classifier can be trained with
+    ("models", "evaluation.proper_names"),
     ("scoring", "bundle"),  # each worker loads the bundle that it scores with
     ("train", "label"),  # prepares its inputs where they are missing or stale
     ("compare", "evaluate"),  # scores classifiers on a labelled file as evaluate does
@@ -163,6 +165,7 @@ def test_only_plots_draw():
         "evaluation.plots",
         "evaluation.charts",
         "evaluation.curve_charts",
+        "evaluation.lettering",
     }
 
 
