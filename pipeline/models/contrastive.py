@@ -14,6 +14,7 @@ from pipeline.models.finetuning import Floats, Ints, Recipe, Training
 from pipeline.schema import ConfigError
 
 BATCH = 64  # texts embedded at once for the head
+MOST = 100_000  # pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,15 @@ def drawn_pairs(y: NDArray[np.bool_], pairs: int, rng: np.random.Generator) -> t
     Raises
     ------
     ConfigError
-        Where no two sentences are alike, or all are.
+        Where no two sentences are alike, or all are, or there are too many.
     """
     if not isinstance(pairs, int) or pairs < 1:
         raise ConfigError(f"pairs={pairs}: must be 1 or more")
+    if 2 * pairs * len(y) > MOST:
+        raise ConfigError(
+            f"objective=contrastive: {len(y)} sentences make {2 * pairs * len(y)} pairs, over {MOST}; "
+            "it is for few labels: lower pairs, or use objective=labels"
+        )
     kinds = np.hstack([y, ~y.any(axis=1, keepdims=True)])
     kinds = kinds[:, kinds.any(axis=0)]
     members = [np.flatnonzero(column) for column in kinds.T]

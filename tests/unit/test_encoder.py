@@ -452,6 +452,14 @@ def test_pairs_of_one_kind_only_are_refused(y):
 
 
 @needs_torch
+def test_hours_of_pairs_are_refused():
+    from pipeline.models.contrastive import drawn_pairs
+
+    with pytest.raises(ConfigError, match=r"20000 sentences make 400000 pairs.*lower pairs"):
+        drawn_pairs(np.arange(20_000)[:, None] % 2 > 0, 10, np.random.default_rng(0))
+
+
+@needs_torch
 def test_contrastive_training_brings_like_sentences_together_and_scores_without_torch(tiny_bert, tmp_path):
     settings = {"objective": "contrastive", "pairs": 6, "encoder_rate": 3e-3, "epochs": 2}
     model = fine_tuned(tiny_bert, tmp_path / "one", **settings).fit(SENTENCES, Y)
