@@ -19,6 +19,8 @@ _POINTING = re.compile(r"\b(?:he|she|it|they|this|that|these|those|his|her|their
 _SPEAKER = re.compile(rf"(?:(?:[A-Z]\S*|he|she|they)\s){{1,5}}(?:{SPEECH})\b|(?:{SPEECH})\b")
 _ABBREVIATED = re.compile(r"(?:\b[A-Z]|\.[A-Za-z]|\b(?:Inc|Corp|Co|Ltd|Jr|Sr)|\.\.)\.\Z", re.I)
 
+_SENTENCE = 150  # characters, about
+
 # Reasons believed of a line that stands before the headline; a headline may look like the others.
 _BEFORE_HEADLINE = frozenset(
     (
@@ -67,6 +69,8 @@ def roles(text: str, found: tuple[str, ...] = TRIGGERS) -> list[Line]:
             line.role = why
         elif not in_body and not line.bullet and _is_names(line.text):
             line.role = "byline"
+        elif following is None and in_body and _is_slug(line.text) and not terminated(line.text):
+            line.role = "agency"
         elif not prose or line.bullet or terminated(line.text):
             line.role = "body"
         elif not in_body:
@@ -88,6 +92,8 @@ def _opening(line: Line, following: Line | None, why: str | None) -> str:
             return why
         if line.words <= 3 and _is_names(line.text):
             return "byline"
+        if _is_slug(line.text):
+            return "agency"
     if line.bullet or _finished(line.text) or line.words > 40:
         return why or "body"
     return "headline"
@@ -102,6 +108,14 @@ def _is_names(text: str) -> bool:
     """Whether a line could be nothing but the names of its writers."""
     words = text.split()
     return len(words) <= 6 and not terminated(text) and named(words)
+
+
+def _is_slug(text: str) -> bool:
+    """Whether a line is mostly an agency's codes and times: `AFR POL 181441 SEP 97`, `wpa krp/sb 1655`."""
+    words = text.split()
+    numbers = sum(any(map(str.isdigit, word)) for word in words)
+    codes = sum("/" in word or word.isupper() or any(map(str.isdigit, word)) for word in words)
+    return len(words) <= 12 and 2 * codes >= len(words) and (numbers > 1 or (numbers == 1 and "/" in text))
 
 
 def _before_body(line: Line, following: Line | None) -> str:
@@ -143,7 +157,9 @@ def _drop_questions(lines: list[Line]) -> None:
 def _is_prose(lines: list[Line]) -> bool:
     """Whether the paragraphs of this article end like sentences, so that other lines stand out."""
     long = [line.text for line in lines if len(line.text) >= 60]
-    return len(long) >= 3 and sum(map(terminated, long)) >= 0.6 * len(long)
+    # A paragraph of several sentences says as much as several of one.
+    enough = sum(max(1, len(text) // _SENTENCE) for text in long) >= 2
+    return enough and sum(map(terminated, long)) >= 0.6 * len(long)
 
 
 def _lines(text: str) -> list[Line]:
