@@ -60,6 +60,13 @@ def unwritable(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another output") from error
 
 
+def distinct(source: str | Path, output: str | Path) -> None:
+    """Raise InputError where an output is the input itself, or would be within it."""
+    here, there = (os.path.realpath(path) for path in (source, output))
+    if here == there:
+        raise InputError(f"output={output}: is the input too; choose another file")
+
+
 @contextmanager
 def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock file at `path`, which one process at a time can.

@@ -69,6 +69,8 @@ def _on_spark(config: DictConfig) -> None:
 
 
 def _check(config: DictConfig) -> None:
+    from pipeline.files import distinct
+
     if config.unit not in UNITS:
         raise ConfigError(f"unit={config.unit}: must be one of {', '.join(UNITS)}")
     if config.engine not in ENGINES:
@@ -81,8 +83,7 @@ def _check(config: DictConfig) -> None:
         return
     if str(config.output).endswith(PAGE) and config.drift:
         raise ConfigError("drift: not for a page of articles; write .jsonl, .csv or .parquet")
-    if Path(config.input).resolve() == Path(config.output).resolve():
-        raise InputError(f"output={config.output}: is the input too; choose another file")
+    distinct(config.input, config.output)
 
 
 def _items(config: DictConfig) -> Iterator[Any]:
