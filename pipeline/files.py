@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -107,6 +108,10 @@ def write_json(path: str | Path, value: object) -> None:
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+# What a spreadsheet takes for a formula, also in full width; and what hides one.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+){0,9}(?:[eE][+-]?[0-9]{1,3})?%?")
+
 Row = Mapping[str, Any]
 Write = Callable[[Sequence[Row] | pa.RecordBatch], None]
 Encode = Callable[[Sequence[Row]], bytes]
@@ -183,7 +188,7 @@ def encoder(form: str, schema: pa.Schema) -> tuple[bytes, Encode]:
     if form == ".jsonl":
         return b"", _json_lines
     if form == ".csv":
-        head = _csv_lines([schema.names])
+        head = _csv_lines([[defuse(name) for name in schema.names]])
         return head, lambda rows: _csv_lines([_cell(row.get(n)) for n in schema.names] for row in rows)
     return _framed(schema), lambda rows: _framed(schema, pa.RecordBatch.from_pylist(list(rows), schema))
 
@@ -240,8 +245,24 @@ def _csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, list):
-        return ";".join(str(item) for item in value)
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else value
+        return defuse(";".join(str(item) for item in value))
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return defuse(value)
+
+
+def defuse(value: Any) -> Any:
+    """Return a cell with ' in front where a spreadsheet would take it for a formula; numbers stay.
+
+    OWASP, CSV Injection. `restore` takes it away again.
+    """
+    formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if formula else value
+
+
+def restore(value: Any) -> Any:
+    """Return the cell that `defuse` was given."""
+    return value[1:] if isinstance(value, str) and value[:1] == "'" and _FORMULA.match(value) else value
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from pipeline.labels.annotations import Annotation, by_sentence, check, read_ann
 from pipeline.labels.coders import coders, disputed
 from pipeline.labels.labelset import label_set
 from pipeline.schema import FINGERPRINT, SENTENCES, Article, InputError, LabelSet
+from pipeline.terminal import say
 from pipeline.text.cleaning import clean
 from pipeline.text.readers import read_articles
 from pipeline.text.sentences import split_article
@@ -229,7 +229,7 @@ def main(config: DictConfig) -> None:
     """Run the stage."""
     statistics = prepare(config, output=Path(config.output), statistics=Path(config.statistics))
     beside = Path(config.output).with_suffix(".disputed.jsonl")
-    sys.stdout.write(f"{summary(statistics)}\nwritten to {config.output}, {config.statistics} and {beside}\n")
+    say(f"{summary(statistics)}\nwritten to {config.output}, {config.statistics} and {beside}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from pipeline.app import ROOT, stage
 from pipeline.schema import ConfigError, InputError
 from pipeline.scoring import ADDED, Job, Piece, chunks, pieces, predict, sentences_of, unfit
+from pipeline.terminal import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,7 +50,7 @@ def _say(counts: dict[str, int], output: str) -> None:
     tally = ", ".join(f"{name} {n}" for name, n in counts.items() if name != "rows")
     where = "" if output == PIPE else f"written to {output}\n"
     out = sys.stderr if output == PIPE else sys.stdout
-    out.write(f"{counts['rows']} sentences labelled: {tally}\n{where}")
+    out.write(printable(f"{counts['rows']} sentences labelled: {tally}\n{where}"))
 
 
 def _on_spark(config: DictConfig) -> None:

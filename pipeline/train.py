@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -14,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import ROOT, apart, stage
 from pipeline.schema import ConfigError, InputError, LabelSet
+from pipeline.terminal import say, warn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,7 +126,7 @@ def corpus_of(config: DictConfig) -> Data:
     corpus = read_corpus(settings, labels, config.split.folds)  # type: ignore[arg-type]
     data = split(corpus.table, corpus.labels, config)
     for warning in [*corpus.warnings, *left_out_rows(data.table, data.split.left_out, corpus.places)]:
-        sys.stderr.write(f"warning: {warning}\n")
+        warn(f"{warning}")
     say(f"task: {corpus.labels.task}, {len(corpus.labels.names)} labels")
     return data
 
@@ -201,7 +201,7 @@ def leaks(data: Data, config: DictConfig) -> dict[str, Any] | None:
     names, near = data.labels.names, config.split.near_duplicate
     found = find_leaks(texts, data.y, articles, data.split, names, near)
     for leak in check_leakage(found, config.split.leakage):
-        sys.stderr.write(f"warning: split: {leak}\n")
+        warn(f"split: {leak}")
     return found
 
 
@@ -460,7 +460,7 @@ def open_run(stack: ExitStack, config: DictConfig, difference: str = "") -> Run 
     try:
         return stack.enter_context(run(config.tracking.uri, config.tracking.experiment, name, ROOT))
     except TrackingError as error:
-        sys.stderr.write(f"warning: {error} Training goes on without a log.\n")
+        warn(f"{error} Training goes on without a log.")
         return None
 
 
@@ -473,7 +473,7 @@ def try_to_log(
     try:
         log(run, config, metrics, data, seconds)
     except TrackingError as error:
-        sys.stderr.write(f"warning: {error} The log is incomplete; bundle and report are not.\n")
+        warn(f"{error} The log is incomplete; bundle and report are not.")
 
 
 def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]) -> None:
@@ -533,12 +533,6 @@ def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> 
     notes += [line] if (line := weakest_line(metrics["slices"])) else []
     notes += [behaviour_line(metrics["behaviour"])] if "behaviour" in metrics else []
     return "\n".join([table, *notes, "", *where])
-
-
-def say(text: str) -> None:
-    """Print for the person who waits."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def _sources(settings: Mapping[str, Any], columns: Columns) -> list[tuple[str, S
     group = [GROUP] if columns.group == GROUP else []
     wanted, train, test = columns.wanted, settings["train"], settings["test"]
     if settings["kind"] == "hub":
-        name, config, revision = settings["name"], settings["config"], settings["revision"]
+        name, config, revision = settings["name"], settings["config"], settings.get("revision")
         test = test or ("test" if "test" in dataset_splits(name, config, revision) else None)
         parts = [("train", train), ("test", test)]
         return [

@@ -130,8 +130,8 @@ def check(annotation: Annotation, articles: Mapping[str, Article], labels: Label
         )
     if _cuts(article.text, annotation.start) or _cuts(article.text, annotation.end):
         raise InputError(
-            f"{annotation.where}: fields 'start', 'end': {annotation.start}-{annotation.end} cuts a character "
-            f"of article {article.id!r} from its accent or joiner; move the offset"
+            f"{annotation.where}: fields 'start', 'end': {annotation.start}-{annotation.end} cuts a "
+            f"character of article {article.id!r} from its accent or joiner; move the offset"
         )
     found = article.text[annotation.start : annotation.end]
     if found != annotation.text:

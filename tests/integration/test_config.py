@@ -55,10 +55,8 @@ def test_every_choice_composes_and_resolves(compose, name, group, choice):
     for key in ("train", "name"):
         if "corpus" in config and OmegaConf.is_missing(config.corpus, key):
             config.corpus[key] = "x"
-    for key in ("input", "labelled", "output"):
-        if key in config and OmegaConf.is_missing(config, key):
-            config[key] = "x"
-    assert resolved(config)
+    for key in OmegaConf.missing_keys(config):
+        OmegaConf.update(config, key, "x")
     check(resolved(config))
 
 
