@@ -108,6 +108,8 @@ class LabelSet:
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
             raise ConfigError(f"labels: names must differ, got {', '.join(self.names)}")
+        if odd := next((name for name in self.names if not name.isprintable()), None):
+            raise ConfigError(f"labels: {odd!r} has a control character; rename it")
         for what, given in (("definition", self.definitions), ("examples", self.examples)):
             if unknown := sorted(set(given) - set(self.names)):
                 raise ConfigError(f"labels: {what} of unknown label {unknown[0]!r}")
