@@ -139,7 +139,7 @@ def plainly(error: Exception, config_name: str, overrides: Sequence[str]) -> obj
     overrides : sequence of str
         What its configuration was to be composed with.
     """
-    said = str(error).partition("Config search path")[0].partition("See https://hydra.cc")[0]
+    said = str(error)[:4000].partition("Config search path")[0].partition("See https://hydra.cc")[0]
     if choice := _NO_CHOICE.search(said):
         group, _, name = choice[1].rpartition("/")
         return f"{group}={name}: no such choice{nearest(name, choice[2].split())}"
