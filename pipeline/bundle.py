@@ -82,7 +82,7 @@ class Bundle:
 
 def save(bundle: Bundle, folder: str | Path) -> None:
     """Write a bundle; the folder appears whole or not at all."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as packed
 
     model, arrays = dismantle(bundle.scorer)
     decision, more = dismantle(bundle.decision, "decision")
@@ -98,7 +98,7 @@ def save(bundle: Bundle, folder: str | Path) -> None:
     with atomic(folder) as temporary:
         temporary.mkdir()
         _write(temporary / STRUCTURE, structure)
-        save_file(arrays | more, temporary / WEIGHTS)
+        (temporary / WEIGHTS).write_bytes(packed(arrays | more))
         _write_code(temporary / "code" / "pipeline")
         _write_mlflow(temporary, bundle)
         files = sorted(p for p in temporary.rglob("*") if p.is_file())
@@ -213,10 +213,10 @@ def _write_code(folder: Path) -> None:
     source = Path(__file__).parent
     folder.mkdir(parents=True)
     for name in CODE:
-        if (source / name).is_dir():
-            shutil.copytree(source / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copyfile(source / name, folder / name)
+        for path in sorted((source / name).rglob("*.py")) or [source / name]:
+            copy = folder / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
 
 
 def _write_mlflow(folder: Path, bundle: Bundle) -> None:

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.files import encodable, encoder, packed
-from pipeline.schema import Article, ConfigError, InputError
+from pipeline.schema import Article, ConfigError, InputError, PipelineError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,6 +97,10 @@ def chunks(items: Iterable[Article] | Iterable[Row], size: int) -> Iterator[list
             chunk, room = [], size * _CHARACTERS
     if chunk:
         yield chunk
+
+
+class WorkerLost(PipelineError):
+    """A process that labels is gone; what it was given is not labelled, all before it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +234,7 @@ def pieces(bundle: Bundle, job: Job, parts: Iterable[list[Any]], workers: int) -
         yield from map(Scorer(bundle, job), parts)
         return
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     # Not forked: Arrow and the tokenizer have threads, whose locks a fork would copy as they are.
@@ -242,6 +247,11 @@ def pieces(bundle: Bundle, job: Job, parts: Iterable[list[Any]], workers: int) -
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise WorkerLost(
+            "a worker was ended from outside, as where memory runs out; give fewer workers or a smaller "
+            "batch_size: the job then goes on where it was"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

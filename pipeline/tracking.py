@@ -14,8 +14,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from pipeline.files import locked
 from pipeline.schema import PipelineError
 from pipeline.settings import check_address
@@ -228,18 +226,18 @@ class Run:
         share_view(self._client, self.experiment, labels)
 
     @_store_may_fail()
-    def data(self, table: pa.Table, *, source: str, name: str, digest: str) -> None:
-        """Log the labelled sentences as the run's data set input."""
+    def data(self, kinds: Mapping[str, str], rows: int, *, source: str, name: str, digest: str) -> None:
+        """Log a table, described by the types of its columns, as the run's data set input."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        columns = [{"name": f.name, "type": str(f.type)} for f in table.schema]
+        columns = [{"name": column, "type": kind} for column, kind in kinds.items()]
         dataset = Dataset(
             name=name,
             digest=digest[:36],
             source_type="local",
             source=json.dumps({"uri": source}),
             schema=json.dumps({"arrow": columns}),
-            profile=json.dumps({"num_rows": table.num_rows}),
+            profile=json.dumps({"num_rows": rows}),
         )
         self._client.log_inputs(
             self.id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]

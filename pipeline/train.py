@@ -108,10 +108,9 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
         bundle.card = card(metrics) | {"reference": training_profile(data, crossed)}
         save(bundle, config.output)
         report(Path(config.report), metrics, data, predicted, bundle, settings(config), crossed)
-        if run:
-            seconds = {"train": time.perf_counter() - began, "score": predicted["seconds"]}
-            try_to_log(run, config, metrics, data, seconds)
-    say(conclusion(config, metrics, run))
+        seconds = {"train": time.perf_counter() - began, "score": predicted["seconds"]}
+        logged = try_to_log(run, record_of(run, config, data, seconds, difference), metrics)
+    say(conclusion(config, metrics, run if logged else None))
     return metrics
 
 
@@ -456,7 +455,7 @@ def open_run(stack: ExitStack, config: DictConfig, difference: str = "") -> Run 
     """Open a tracking run; a store out of reach costs the log, not the training."""
     from pipeline.tracking import TrackingError, run
 
-    name = "-".join(filter(None, (config.model.name, difference)))
+    name = run_name(config, difference)
     try:
         return stack.enter_context(run(config.tracking.uri, config.tracking.experiment, name, ROOT))
     except TrackingError as error:
@@ -464,55 +463,42 @@ def open_run(stack: ExitStack, config: DictConfig, difference: str = "") -> Run 
         return None
 
 
-def try_to_log(
-    run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]
-) -> None:
+def try_to_log(run: Run | None, record: dict[str, Any], metrics: dict[str, Any]) -> bool:
     """Log the run; where the store is gone by now, bundle and report are there all the same."""
+    from pipeline.record import keep, log
     from pipeline.tracking import TrackingError
 
+    path = keep(record)
+    if run is None:
+        return False
     try:
-        log(run, config, metrics, data, seconds)
+        log(run, record, metrics)
     except TrackingError as error:
         warn(f"{error} The log is incomplete; bundle and report are not.")
+        return False
+    path.unlink()
+    return True
 
 
-def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]) -> None:
-    """Log what the run was made of and what came out."""
-    from pipeline.evaluation.behaviour_report import behaviour_numbers
-    from pipeline.evaluation.predictions import FILE, read_predictions
-
-    run.parameters(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
-    for block in ("cross_validation", "test"):
-        run.metrics(metrics[block], "cv" if block == "cross_validation" else block)
-    speed = len(data.split.test) / max(seconds["score"], 1e-9)
-    run.numbers({"seconds/train": seconds["train"], "sentences_per_second": speed})
-    if "behaviour" in metrics:
-        run.numbers(behaviour_numbers(metrics["behaviour"]))
-    digest = metrics["data"]["digest"]
-    run.tags(
-        {
-            "model": metrics["model"],
-            "family": family(config.model.estimator),
-            "task": data.labels.task,
-            "corpus": digest[:12],
-            "test_set": read_predictions(Path(config.report) / FILE).digest[:12],
-        }
-    )
-    run.view(data.labels.names)
-    run.data(data.table, source=str(config.labelled), name="labelled sentences", digest=digest)
-    run.files(Path(config.report))
-    run.model(Path(config.output), config.tracking.get("register"))
+def record_of(
+    run: Run | None, config: DictConfig, data: Data, seconds: dict[str, float], difference: str
+) -> dict[str, Any]:
+    """Return what is logged besides the metrics: see `pipeline.record.keep`."""
+    return {
+        "name": run_name(config, difference),
+        "run": run.id if run else "",
+        "bundle": str(Path(config.output).resolve()),
+        "config": OmegaConf.to_container(config, resolve=True),
+        "rows": data.table.num_rows,
+        "columns": {column.name: str(column.type) for column in data.table.schema},
+        "task": data.labels.task,
+        "seconds": seconds,
+    }
 
 
-def family(estimator: Any) -> str:
-    """Return the class of what decides in the end, such as "LogisticRegression"."""
-    while True:
-        if steps := estimator.get("steps"):
-            estimator = steps[-1][1]
-        elif inner := estimator.get("estimator"):
-            estimator = inner
-        else:
-            return str(estimator.get("_target_", "unknown")).rpartition(".")[2]
+def run_name(config: DictConfig, difference: str) -> str:
+    """Return the classifier, and how this training of it differs from others."""
+    return "-".join(filter(None, (config.model.name, difference)))
 
 
 def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> str:
@@ -524,7 +510,9 @@ def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> 
     where = [
         f"bundle   {config.output}",
         f"report   {config.report}: report.html, metrics.json, predictions.parquet",
-        f"run      {run.name} {run.id}; `make ui` shows it" if run else "run      not logged",
+        f"run      {run.name} {run.id}; `make ui` shows it"
+        if run
+        else f"run      not logged; once the store is back: python -m pipeline.log report={config.report}",
     ]
     notes = ["intervals: 95 %, articles resampled"]
     folds = metrics["cross_validation"]["folds"]
