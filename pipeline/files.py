@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import errno
+import glob
 import io
 import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -42,6 +44,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         with unwritable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _clear(path)
             yield temporary
             _replace(temporary, path)
     finally:
@@ -58,7 +61,9 @@ def unwritable(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another output") from error
+        raise InputError(
+            f"{path}: cannot be written ({os.strerror(error.errno)}); choose another output"
+        ) from error
 
 
 def distinct(source: str | Path, output: str | Path) -> None:
@@ -87,9 +92,19 @@ def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
         yield
 
 
+def _clear(path: Path) -> None:
+    """Remove what processes that were killed a day ago have left of an output."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
 def _replace(temporary: Path, path: Path) -> None:
-    """Rename, moving a directory that is in the way aside first: rename replaces only empty ones."""
-    if temporary.is_dir() and path.is_dir():
+    """Rename; a directory that is in the way changes places, as rename replaces only empty ones."""
+    if not (temporary.is_dir() and path.is_dir()):
+        temporary.replace(path)
+    elif not _exchanged(temporary, path):
         aside = path.with_name(f".{path.name}.{os.getpid()}.old")
         path.rename(aside)
         try:
@@ -98,8 +113,18 @@ def _replace(temporary: Path, path: Path) -> None:
             aside.rename(path)
             raise
         shutil.rmtree(aside)
-    else:
-        temporary.replace(path)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two names change places at once, so that a kill finds one or the other; False where it cannot."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):  # no Linux, or an old one
+        return False
+    here, exchange = -100, 2
+    return rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
 def write_json(path: str | Path, value: object) -> None:
@@ -111,6 +136,8 @@ def write_json(path: str | Path, value: object) -> None:
 # What a spreadsheet takes for a formula, also in full width; and what hides one.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+){0,9}(?:[eE][+-]?[0-9]{1,3})?%?")
+
+_ABANDONED = 86400  # seconds since a temporary file was last written to
 
 Row = Mapping[str, Any]
 Write = Callable[[Sequence[Row] | pa.RecordBatch], None]

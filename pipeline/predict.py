@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from pipeline.app import ROOT, stage
 from pipeline.schema import ConfigError, InputError
-from pipeline.scoring import ADDED, Job, Piece, WorkerLost, chunks, pieces, predict, sentences_of, unfit
+from pipeline.scoring import ADDED, Job, Piece, WorkerError, chunks, pieces, predict, sentences_of, unfit
 from pipeline.terminal import printable
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _output(config: DictConfig, job: Job, folder: Path) -> Iterator[Any]:
             partial.append(job.head(), None)
         yield partial
         partial.finish(parquet_of if job.form == ".parquet" else None)
-    except WorkerLost:
+    except WorkerError:
         raise
     except Exception:
         partial.discard()

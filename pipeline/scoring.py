@@ -99,7 +99,7 @@ def chunks(items: Iterable[Article] | Iterable[Row], size: int) -> Iterator[list
         yield chunk
 
 
-class WorkerLost(PipelineError):
+class WorkerError(PipelineError):
     """A process that labels is gone; what it was given is not labelled, all before it is."""
 
 
@@ -248,7 +248,7 @@ def pieces(bundle: Bundle, job: Job, parts: Iterable[list[Any]], workers: int) -
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool:
-        raise WorkerLost(
+        raise WorkerError(
             "a worker was ended from outside, as where memory runs out; give fewer workers or a smaller "
             "batch_size: the job then goes on where it was"
         ) from None

@@ -22,6 +22,7 @@ ALLOWED = {
     ("leaderboard", "train"),  # train many times, and
     ("leaderboard", "evaluate"),  # score on other news
     ("sweep", "train"),
+    ("record", "tracking"),  # what a training logs, to the run it is given
     ("families", "tracking"),  # what has no MLflow of its own
     ("multirun", "families"),
     ("speed", "bundle"),  # loads it in a process of its own

@@ -35,7 +35,7 @@ BOUNDED = {
     "text.pages._CHARSET": 4096,
 }
 JUNK = 300  # characters: what is longer is no junk
-SHORT = 1000
+SHORT = 2000
 STEADY = 0.001  # seconds of SHORT characters that nobody would call slow
 
 
