@@ -128,7 +128,8 @@ def nearest(word: str, known: tuple[str, ...] | list[str]) -> str:
 
     if close := get_close_matches(word, known, n=1, cutoff=0.6):
         return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+    shown = (name if name.isprintable() else repr(name) for name in known)
+    return f"; known: {', '.join(shown)}" if known else ""
 
 
 def need(what: str, extra: str, *packages: str) -> None:
