@@ -410,3 +410,19 @@ def test_output_equal_to_input(name, which, stage, trained, tmp_path):
     assert stage(which, f"input={source}", f"output={output}", *more).refused(str(output), "choose another")
     assert source.read_bytes() == before
     assert sorted(tmp_path.iterdir()) == listed
+
+
+def told(case):
+    if not case.says:
+        return "read"
+    return "left out and counted with `on_error=skip`, else refused" if case.skips else "refused"
+
+
+def test_the_page_has_the_table():
+    """docs/security.md says of every case here what happens, and of no other."""
+    wanted = {name: told(case) for name, case in INPUTS.items()}
+    wanted |= {name: "refused" if says else "read" for name, (_, says) in ANNOTATIONS.items()}
+    wanted |= dict.fromkeys(SAME, "refused")
+    rows = re.findall(r"^\| (.*) \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    shown = {name: said for name, said in rows if not name.startswith("bundle: ")}
+    assert shown == wanted | {"input": "what happens", "---": "---"}

@@ -270,3 +270,8 @@ def test_no_code_of_others_is_trusted():
             r"\b(?:pickle|joblib)\.loads?\(|allow_pickle\s*=\s*True|weights_only\s*=\s*False", text
         ), path
         assert not re.search(r"(?<![.\w])(?:eval|exec)\(|yaml\.load\(|shell\s*=\s*True", text), path
+
+
+def test_the_page_has_the_table():
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| bundle: (.*) \| refused \|$", page, re.MULTILINE) == list(DAMAGES)
