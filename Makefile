@@ -6,7 +6,7 @@ export MLFLOW_DISABLE_TELEMETRY = true
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-slow lint format lock repro ui clean
+.PHONY: help setup train test test-slow lint audit sbom format lock repro ui clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -51,6 +51,16 @@ lint: .venv/.dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python requirements/check.py licences > /dev/null
+	$(BIN)/python requirements/check.py audit
+
+audit: .venv/.dev .venv/.extra-audit ## List the licences of what is installed, and known vulnerabilities of what is pinned
+	$(BIN)/python requirements/check.py licences
+	$(BIN)/python requirements/check.py audit
+
+sbom: .venv/.dev .venv/.extra-audit ## Write dist/sbom.json, a list of all that a release is made of (CycloneDX)
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements/main.txt --pyproject pyproject.toml --output-reproducible -o dist/sbom.json
 
 format: .venv/.dev ## Put the code into shape
 	$(BIN)/ruff check --fix .

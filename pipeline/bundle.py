@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from pipeline.schema import InputError, LabelSet
 
 FORMAT = 1
 STRUCTURE, WEIGHTS, MANIFEST = "model.json", "weights.safetensors", "manifest.json"
+PICKLES = (".pkl", ".pickle", ".p", ".joblib", ".pt", ".bin", ".npy", ".npz")  # or what may hold one
 # What scoring needs of this package, copied into the bundle so that it loads where it is not installed.
 CODE = ("__init__.py", "schema.py", "files.py", "bundle.py", "models")
 REQUIREMENTS = ("numpy", "scipy", "pyarrow", "safetensors")
@@ -94,7 +95,7 @@ class Bundle:
 
 def save(bundle: Bundle, folder: str | Path) -> None:
     """Write a bundle; the folder appears whole or not at all."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as packed
 
     model, arrays = dismantle(bundle.scorer)
     decision, more = dismantle(bundle.decision, "decision")
@@ -110,7 +111,7 @@ def save(bundle: Bundle, folder: str | Path) -> None:
     with atomic(folder) as temporary:
         temporary.mkdir()
         _write(temporary / STRUCTURE, structure)
-        save_file(arrays | more, temporary / WEIGHTS)
+        (temporary / WEIGHTS).write_bytes(packed(arrays | more))
         _write_code(temporary / "code" / "pipeline")
         _write_mlflow(temporary, bundle)
         files = sorted(p for p in temporary.rglob("*") if p.is_file())
@@ -135,7 +136,12 @@ def load(folder: str | Path) -> Bundle:
         )
     verify(folder)
     structure = _read(folder / STRUCTURE)
-    arrays = load_file(folder / WEIGHTS)
+    if _names_a_target(structure):
+        raise InputError(f"{folder / STRUCTURE}: has a `_target_`, which no bundle needs; do not trust it")
+    try:
+        arrays = load_file(folder / WEIGHTS)
+    except Exception as error:  # safetensors' own, for a header or an array that does not fit the file
+        raise InputError(f"{folder / WEIGHTS}: not readable ({error}); export the bundle anew") from None
     try:
         scorer = assemble(structure["model"], arrays)
         decision = assemble(structure["decision"], arrays, "decision")
@@ -143,7 +149,7 @@ def load(folder: str | Path) -> Bundle:
         return Bundle(scorer, decision, labels, structure["card"])
     except InputError as error:
         raise InputError(f"{folder / STRUCTURE}: {error}") from None
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever skops, ONNX Runtime or a tokenizer make of what does not fit
         raise InputError(
             f"{folder / STRUCTURE}: does not fit this version of the package ({error!r}); export it anew"
         ) from None
@@ -159,12 +165,16 @@ def verify(folder: Path) -> None:
     wanted = manifest.get("sha256")
     if not isinstance(wanted, dict):
         raise InputError(f"{folder / MANIFEST}: lists no files; export the bundle anew")
+    for name in wanted:
+        _check_name(folder, name)
     extra = {"registered_model_meta"}  # MLflow adds it to what it downloads
-    found = {
-        p.relative_to(folder).as_posix()
-        for p in folder.rglob("*")
-        if p.is_file() and "__pycache__" not in p.parts
-    }
+    files = [p for p in folder.rglob("*") if "__pycache__" not in p.parts]
+    for path in files:
+        if path.is_symlink():
+            raise InputError(
+                f"{path}: is a link, which may lead out of the bundle; put the file itself there"
+            )
+    found = {p.relative_to(folder).as_posix() for p in files if p.is_file()}
     for name in sorted(found - set(wanted) - {MANIFEST} - extra):
         raise InputError(
             f"{folder / name}: not in the bundle's manifest; remove it or export the bundle anew"
@@ -174,6 +184,23 @@ def verify(folder: Path) -> None:
             raise InputError(f"{folder / name}: listed in the bundle's manifest but missing; export it anew")
         if _sha256(folder / name) != digest:
             raise InputError(f"{folder / name}: changed since the bundle was written; export it anew")
+
+
+def _check_name(folder: Path, name: str) -> None:
+    """Raise InputError for what a manifest may not list: paths that lead elsewhere, and pickles."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise InputError(f"{folder / MANIFEST}: lists {name!r}, which is not in the bundle; do not trust it")
+    if path.suffix.lower() in PICKLES:
+        raise InputError(
+            f"{folder / name}: pickles are not read, loading one can run anything; do not trust it"
+        )
+
+
+def _names_a_target(value: object) -> bool:
+    if isinstance(value, dict):
+        return "_target_" in value or any(map(_names_a_target, value.values()))
+    return isinstance(value, list) and any(map(_names_a_target, value))
 
 
 def _load_pyfunc(folder: str) -> Any:
@@ -205,10 +232,10 @@ def _write_code(folder: Path) -> None:
     source = Path(__file__).parent
     folder.mkdir(parents=True)
     for name in CODE:
-        if (source / name).is_dir():
-            shutil.copytree(source / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copyfile(source / name, folder / name)
+        for path in sorted((source / name).rglob("*.py")) or [source / name]:
+            copy = folder / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
 
 
 def _write_mlflow(folder: Path, bundle: Bundle) -> None:
@@ -262,7 +289,7 @@ def _sha256(path: Path) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error}); export the bundle anew") from None
     if not isinstance(value, dict):
         raise InputError(f"{path}: not a JSON object; export the bundle anew")

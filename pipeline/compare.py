@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import ROOT, stage
 from pipeline.schema import ConfigError, PipelineError
+from pipeline.terminal import say, warn
 
 if TYPE_CHECKING:
     from pipeline.registry import Promotion
@@ -155,7 +155,7 @@ def log(config: DictConfig, result: dict[str, Any], files: Sequence[Path]) -> st
                 opened.file(path)
             return f"{opened.name} in {experiment!r}"
     except TrackingError as error:
-        sys.stderr.write(f"warning: {error} The comparison is not logged.\n")
+        warn(f"{error} The comparison is not logged.")
         return ""
 
 
@@ -203,11 +203,6 @@ def rolled_back(config: DictConfig) -> str:
 def announced(done: Promotion) -> str:
     """Return who is champion now."""
     return f"version {done.version} of {done.model!r} is champion now (before: {done.before or 'none'})."
-
-
-def say(text: str) -> None:
-    """Print for the person who waits."""
-    sys.stdout.write(f"{text}\n")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from pipeline.app import stage
 from pipeline.schema import ConfigError, InputError
+from pipeline.terminal import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -211,7 +212,7 @@ def main(config: DictConfig) -> None:
     write_json(Path(config.output), header | {"curves": curves})
     with atomic(config.plot) as temporary:
         learning_curves(temporary, curves, f"{config.model.name}, scored on {target.name}")
-    sys.stdout.write(f"{table(curves, config.gain)}\nwritten to {config.output}, drawn in {config.plot}\n")
+    say(f"{table(curves, config.gain)}\nwritten to {config.output}, drawn in {config.plot}")
 
 
 def _check(config: DictConfig, shares: Sequence[int]) -> None:

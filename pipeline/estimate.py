@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from pipeline.app import ROOT, stage
 from pipeline.schema import ConfigError, InputError
+from pipeline.terminal import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -277,7 +278,7 @@ def main(config: DictConfig) -> None:
         with atomic(config.plot) as temporary:
             share_chart(temporary, [row for row in shares if row["by"] == column], column, config.level)
         said.append(f"drawn in {config.plot}")
-    sys.stdout.write("\n".join(said) + "\n")
+    say("\n".join(said))
     _warn(about, shares[0]["labelled"], config.least)
 
 

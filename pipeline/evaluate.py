@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from omegaconf import DictConfig
 from pipeline.app import ROOT, stage
 from pipeline.labels.values import label_names
 from pipeline.schema import ConfigError, InputError, nearest
+from pipeline.terminal import say
 
 if TYPE_CHECKING:
     from pipeline.bundle import Bundle
@@ -207,7 +207,7 @@ def main(config: DictConfig) -> None:
     said += [f"cut at max_length: {result['truncated']} sentences"] if result["truncated"] else []
     said += [abstention_line(result["abstention"]["curve"][0])] if bundle.abstains else []
     said += ["", behaviour_table(result["behaviour"]), ""] if config.behaviour else []
-    sys.stdout.write("\n".join([*said, f"written to {config.output} and {page}\n"]))
+    say("\n".join([*said, f"written to {config.output} and {page}"]))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipeline.labels.annotations import Annotation, by_sentence, check, read_ann
 from pipeline.labels.labelset import label_set
 from pipeline.labels.tasks import Names, Task, merge
 from pipeline.schema import Article, ConfigError, InputError, LabelSet
+from pipeline.terminal import say
 from pipeline.toolfiles import format_of, read_export, write_tasks
 
 ANNOTATED = ("skip", "only")
@@ -162,7 +162,7 @@ def main(config: DictConfig) -> None:
     labels = label_set(OmegaConf.to_container(config.labels, resolve=True))  # type: ignore[arg-type]
     if bool(config.export) == bool(config["import"]):
         raise ConfigError("set either export=FILE or import=FILE")
-    sys.stdout.write(f"{give_out(config, labels) if config.export else take_back(config, labels)}\n")
+    say(give_out(config, labels) if config.export else take_back(config, labels))
 
 
 def _from_row(article: Article, where: str) -> Task:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from pipeline.terminal import warn
 from pipeline.tracking import PARENT, Run, TrackingError, run
 
 
@@ -27,7 +27,7 @@ def family(
         try:
             opened = stack.enter_context(run(uri, experiment, name, root, resume=resume))
         except TrackingError as error:
-            sys.stderr.write(f"warning: {error} Going on without a log.\n")
+            warn(f"{error} Going on without a log.")
         stack.enter_context(children(opened))
         yield opened
 
@@ -52,4 +52,4 @@ def log_may_fail() -> Iterator[None]:
     try:
         yield
     except TrackingError as error:
-        sys.stderr.write(f"warning: {error} The log is incomplete.\n")
+        warn(f"{error} The log is incomplete.")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import errno
+import glob
 import io
 import json
 import os
+import re
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,6 +43,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         with unwritable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _clear(path)
             yield temporary
             _replace(temporary, path)
     finally:
@@ -56,7 +60,16 @@ def unwritable(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another output") from error
+        raise InputError(
+            f"{path}: cannot be written ({os.strerror(error.errno)}); choose another output"
+        ) from error
+
+
+def distinct(source: str | Path, output: str | Path) -> None:
+    """Raise InputError where an output is the input itself, or would be within it."""
+    here, there = (os.path.realpath(path) for path in (source, output))
+    if here == there:
+        raise InputError(f"output={output}: is the input too; choose another file")
 
 
 @contextmanager
@@ -78,9 +91,19 @@ def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
         yield
 
 
+def _clear(path: Path) -> None:
+    """Remove what processes that were killed a day ago have left of an output."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
 def _replace(temporary: Path, path: Path) -> None:
-    """Rename, moving a directory that is in the way aside first: rename replaces only empty ones."""
-    if temporary.is_dir() and path.is_dir():
+    """Rename; a directory that is in the way changes places, as rename replaces only empty ones."""
+    if not (temporary.is_dir() and path.is_dir()):
+        temporary.replace(path)
+    elif not _exchanged(temporary, path):
         aside = path.with_name(f".{path.name}.{os.getpid()}.old")
         path.rename(aside)
         try:
@@ -89,8 +112,18 @@ def _replace(temporary: Path, path: Path) -> None:
             aside.rename(path)
             raise
         shutil.rmtree(aside)
-    else:
-        temporary.replace(path)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two names change places at once, so that a kill finds one or the other; False where it cannot."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):  # no Linux, or an old one
+        return False
+    here, exchange = -100, 2
+    return rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
 def write_json(path: str | Path, value: object) -> None:
@@ -98,6 +131,12 @@ def write_json(path: str | Path, value: object) -> None:
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
+
+# What a spreadsheet takes for a formula, also in full width; and what hides one.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+){0,9}(?:[eE][+-]?[0-9]{1,3})?%?")
+
+_ABANDONED = 86400  # seconds since a temporary file was last written to
 
 Row = Mapping[str, Any]
 Write = Callable[[Sequence[Row] | pa.RecordBatch], None]
@@ -175,7 +214,7 @@ def encoder(form: str, schema: pa.Schema) -> tuple[bytes, Encode]:
     if form == ".jsonl":
         return b"", _json_lines
     if form == ".csv":
-        head = _csv_lines([schema.names])
+        head = _csv_lines([[defuse(name) for name in schema.names]])
         return head, lambda rows: _csv_lines([_cell(row.get(n)) for n in schema.names] for row in rows)
     return _framed(schema), lambda rows: _framed(schema, pa.RecordBatch.from_pylist(list(rows), schema))
 
@@ -217,8 +256,24 @@ def _csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, list):
-        return ";".join(str(item) for item in value)
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else value
+        return defuse(";".join(str(item) for item in value))
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return defuse(value)
+
+
+def defuse(value: Any) -> Any:
+    """Return a cell with ' in front where a spreadsheet would take it for a formula; numbers stay.
+
+    OWASP, CSV Injection. `restore` takes it away again.
+    """
+    formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if formula else value
+
+
+def restore(value: Any) -> Any:
+    """Return the cell that `defuse` was given."""
+    return value[1:] if isinstance(value, str) and value[:1] == "'" and _FORMULA.match(value) else value
 
 
 @contextmanager

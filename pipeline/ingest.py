@@ -10,8 +10,9 @@ import pyarrow as pa
 from omegaconf import DictConfig
 
 from pipeline.app import stage
-from pipeline.files import row_writer
+from pipeline.files import distinct, row_writer
 from pipeline.schema import SENTENCES, Article, ConfigError, InputError, Sentence
+from pipeline.terminal import one_line
 from pipeline.text.readers import read_articles
 from pipeline.text.sentences import Dropped, split_article
 
@@ -93,7 +94,7 @@ class _Tally:
 
     def skip(self, error: InputError) -> None:
         self.skipped += 1
-        sys.stderr.write(f"skipped: {error}\n")
+        sys.stderr.write(f"skipped: {one_line(error)}\n")
 
     def __str__(self) -> str:
         skipped = f", {self.skipped} files or rows skipped" if self.skipped else ""
@@ -112,8 +113,7 @@ def main(config: DictConfig) -> None:
     if config.engine == "spark":
         return _on_spark(config)
     source, output = Path(config.input), Path(config.output)
-    if source.resolve() == output.resolve():
-        raise InputError(f"output={output}: is the input too; choose another file")
+    distinct(source, output)
     with counter("articles") as advance:
         tally = _Tally(bool(config.explain), advance)
         on_error = tally.skip if config.on_error == "skip" else None
@@ -151,7 +151,7 @@ def _show(dropped: list[Dropped]) -> None:
     table = Table("article", "reason", "text", box=None)
     for one in dropped:
         # Text, not str: square brackets in news are no markup.
-        table.add_row(Text(one.article), one.reason, Text(" ".join(one.text.split())))
+        table.add_row(Text(one_line(one.article)), one.reason, Text(one_line(one.text)))
     Console().print(table)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +19,11 @@ from pipeline.labels.annotations import Annotation, by_sentence, check, read_ann
 from pipeline.labels.coders import coders, disputed
 from pipeline.labels.labelset import label_set
 from pipeline.schema import FINGERPRINT, SENTENCES, Article, InputError, LabelSet
+from pipeline.terminal import say
 from pipeline.text.cleaning import clean
-from pipeline.text.decoding import open_text
 from pipeline.text.readers import read_articles
 from pipeline.text.sentences import split_article
+from pipeline.text.tables import rows
 
 METADATA = ("topic", "register", "region", "date", "source", "writer", "split")
 
@@ -115,15 +114,15 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, str]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; set corpus.metadata to a CSV file, or to null")
     found: dict[str, dict[str, str]] = {}
-    with open_text(path, newline="") as file:
-        reader = csv.DictReader(file)
-        if "article" not in (reader.fieldnames or []):
-            raise InputError(f"{path}: no column 'article'; found {', '.join(reader.fieldnames or [])}")
-        for row in reader:
-            if row["article"] in found:
-                raise InputError(f"{path}:{reader.line_num}: second row for article {row['article']!r}")
-            found[row["article"]] = row
+    for place, row in rows(path, "csv", "article", _raise):
+        if row["article"] in found:
+            raise InputError(f"{path}: {place}: second row for article {row['article']!r}; keep one")
+        found[row["article"]] = row
     return found
+
+
+def _raise(error: InputError) -> None:
+    raise error
 
 
 def fingerprint(paths: Sequence[str | Path | None], labels: LabelSet, *settings: object) -> str:
@@ -230,7 +229,7 @@ def main(config: DictConfig) -> None:
     """Run the stage."""
     statistics = prepare(config, output=Path(config.output), statistics=Path(config.statistics))
     beside = Path(config.output).with_suffix(".disputed.jsonl")
-    sys.stdout.write(f"{summary(statistics)}\nwritten to {config.output}, {config.statistics} and {beside}\n")
+    say(f"{summary(statistics)}\nwritten to {config.output}, {config.statistics} and {beside}")
 
 
 if __name__ == "__main__":

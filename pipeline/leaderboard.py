@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import CONF, ROOT, composed, stage
 from pipeline.schema import ConfigError, InputError, PipelineError, nearest
+from pipeline.terminal import say
 
 if TYPE_CHECKING:
     from pipeline.tracking import Run
@@ -34,7 +35,7 @@ def main(config: DictConfig) -> None:
     table = (Path(config.output) / "leaderboard.md").read_text(encoding="utf-8")
     if page:
         replace(page, table)
-    sys.stdout.write(f"\n{table}\nwritten to {config.output}: leaderboard.md, leaderboard.json, pareto.png\n")
+    say(f"\n{table}\nwritten to {config.output}: leaderboard.md, leaderboard.json, pareto.png")
 
 
 def leaderboard(config: DictConfig) -> list[Entry]:

@@ -11,6 +11,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from pipeline.terminal import say, without_secrets
+
 # Of the process that launches the jobs; the callback itself travels to others with them.
 _open = ExitStack()
 JOB = "job.json"
@@ -33,7 +35,8 @@ class Multirun(Callback):
         """Keep what a job was given and what it returned; of a single run, nothing."""
         if not str(config.hydra.mode).endswith("MULTIRUN"):
             return
-        about = {"overrides": list(job_return.overrides), "status": job_return.status.name}
+        overrides = [without_secrets(one) for one in job_return.overrides]
+        about = {"overrides": overrides, "status": job_return.status.name}
         if about["status"] == "COMPLETED":
             about["value"] = job_return.return_value
         (Path(config.hydra.runtime.output_dir) / JOB).write_text(json.dumps(about))
@@ -42,13 +45,15 @@ class Multirun(Callback):
         """Close the run and show the jobs, best first."""
         _open.close()
         folder = Path(config.hydra.sweep.dir)
+        if (whole := folder / "multirun.yaml").is_file():  # Hydra's copy of the configuration
+            whole.write_text(without_secrets(whole.read_text(encoding="utf-8")), encoding="utf-8")
         jobs = [(path.parent, json.loads(path.read_text())) for path in folder.glob(f"*/{JOB}")]
         common = set.intersection(*({*job["overrides"]} for _, job in jobs)) if len(jobs) > 1 else set()
         sys.stdout.write("\nmacro-F1, cross-validation\n")
         for path, job in sorted(jobs, key=lambda job: -job[1].get("value", -1.0)):
             own = " ".join(one for one in job["overrides"] if one not in common)
             value = f"{job['value']:.4f}" if "value" in job else "failed"
-            sys.stdout.write(f"{value:>8}  {own}   {path}\n")
+            say(without_secrets(f"{value:>8}  {own}   {path}"))
 
 
 def _name(config: DictConfig) -> str:

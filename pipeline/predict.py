@@ -16,6 +16,7 @@ from pipeline.schema import ConfigError, InputError
 from pipeline.scoring import (
     Job,
     Piece,
+    WorkerError,
     added,
     chunks,
     labelled,
@@ -25,6 +26,7 @@ from pipeline.scoring import (
     unfit,
     zeros,
 )
+from pipeline.terminal import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +62,7 @@ def _say(counts: dict[str, int], output: str) -> None:
     tally = ", ".join(f"{name} {n}" for name, n in counts.items() if name != "rows")
     where = "" if output == PIPE else f"written to {output}\n"
     out = sys.stderr if output == PIPE else sys.stdout
-    out.write(f"{counts['rows']} sentences labelled: {tally}\n{where}")
+    out.write(printable(f"{counts['rows']} sentences labelled: {tally}\n{where}"))
 
 
 def _on_spark(config: DictConfig) -> None:
@@ -80,6 +82,8 @@ def _on_spark(config: DictConfig) -> None:
 
 
 def _check(config: DictConfig) -> None:
+    from pipeline.files import distinct
+
     if config.unit not in UNITS:
         raise ConfigError(f"unit={config.unit}: must be one of {', '.join(UNITS)}")
     if config.engine not in ENGINES:
@@ -92,8 +96,7 @@ def _check(config: DictConfig) -> None:
         return
     if str(config.output).endswith(PAGE) and config.drift:
         raise ConfigError("drift: not for a page of articles; write .jsonl, .csv or .parquet")
-    if Path(config.input).resolve() == Path(config.output).resolve():
-        raise InputError(f"output={config.output}: is the input too; choose another file")
+    distinct(config.input, config.output)
 
 
 def _items(config: DictConfig) -> Iterator[Any]:
@@ -190,6 +193,8 @@ def _output(config: DictConfig, job: Job, folder: Path) -> Iterator[Any]:
             partial.append(job.head(), None)
         yield partial
         partial.finish(parquet_of if job.form == ".parquet" else None)
+    except WorkerError:
+        raise
     except Exception:
         partial.discard()
         raise

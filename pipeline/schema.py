@@ -108,6 +108,8 @@ class LabelSet:
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
             raise ConfigError(f"labels: names must differ, got {', '.join(self.names)}")
+        if odd := next((name for name in self.names if not name.isprintable()), None):
+            raise ConfigError(f"labels: {odd!r} has a control character; rename it")
         for what, given in (("definition", self.definitions), ("examples", self.examples)):
             if unknown := sorted(set(given) - set(self.names)):
                 raise ConfigError(f"labels: {what} of unknown label {unknown[0]!r}")
@@ -126,7 +128,8 @@ def nearest(word: str, known: tuple[str, ...] | list[str]) -> str:
 
     if close := get_close_matches(word, known, n=1, cutoff=0.6):
         return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+    shown = (name if name.isprintable() else repr(name) for name in known)
+    return f"; known: {', '.join(shown)}" if known else ""
 
 
 def need(what: str, extra: str, *packages: str) -> None:

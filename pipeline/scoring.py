@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.files import encodable, encoder, packed
-from pipeline.schema import Article, ConfigError, InputError
+from pipeline.schema import Article, ConfigError, InputError, PipelineError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -144,6 +144,10 @@ def chunks(items: Iterable[Article] | Iterable[Row], size: int) -> Iterator[list
         yield chunk
 
 
+class WorkerError(PipelineError):
+    """A process that labels is gone; what it was given is not labelled, all before it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A part of the output, and what is in it.
@@ -270,6 +274,7 @@ def pieces(bundle: Bundle, job: Job, parts: Iterable[list[Any]], workers: int) -
         yield from map(Scorer(bundle, job), parts)
         return
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     # Not forked: Arrow and the tokenizer have threads, whose locks a fork would copy as they are.
@@ -282,6 +287,11 @@ def pieces(bundle: Bundle, job: Job, parts: Iterable[list[Any]], workers: int) -
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise WorkerError(
+            "a worker was ended from outside, as where memory runs out; give fewer workers or a smaller "
+            "batch_size: the job then goes on where it was"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

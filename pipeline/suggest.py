@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from omegaconf import DictConfig
 
 from pipeline.app import ROOT, stage
 from pipeline.schema import ConfigError, InputError, LabelSet, nearest
+from pipeline.terminal import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,7 +157,7 @@ def main(config: DictConfig) -> None:
     if not isinstance(config.count, int) or config.count < 1:
         raise ConfigError(f"count={config.count}: must be at least 1")
     said = _relabel(config) if config.what == "relabel" else _label(config)
-    sys.stdout.write(f"{said}\nwritten to {config.output}\n")
+    say(f"{said}\nwritten to {config.output}")
 
 
 def _label(config: DictConfig) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import ROOT, composed, stage
 from pipeline.schema import ConfigError, PipelineError, need
+from pipeline.terminal import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -297,12 +297,6 @@ def _written(value: Any) -> str:
 def duration(seconds: float) -> str:
     """Return a duration as one would say it."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def say(text: str) -> None:
-    """Print for the person who waits."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -47,10 +47,7 @@ def write_tasks(path: str | Path, form: str, tasks: Sequence[Task], labels: Labe
     names: tuple[str, ...] = ()
     if form == "csv":
         names = spreadsheet.columns(labels)
-        cells = [
-            {name: spreadsheet.defuse(value) for name, value in row.items()}
-            for row in spreadsheet.rows(tasks, labels)
-        ]
+        cells = list(spreadsheet.rows(tasks, labels))
     else:
         cells = list(doccano.rows(tasks) if form == "doccano" else prodigy.rows(tasks, labels))
     with row_writer(path, _schema(names)) as write:
@@ -66,6 +63,7 @@ def read_export(path: str | Path, form: str, labels: LabelSet, names: Names) -> 
     InputError
         Naming file and row of what is no annotation of ours.
     """
+    from pipeline.files import restore
     from pipeline.labels.tools import doccano, excel, label_studio, prodigy, spreadsheet
 
     path = Path(path)
@@ -74,7 +72,7 @@ def read_export(path: str | Path, form: str, labels: LabelSet, names: Names) -> 
     elif form == "excel":
         yield from spreadsheet.read(excel.read(path), labels, names)
     elif form == "csv":
-        rows = ((where, {k: spreadsheet.restore(v) for k, v in row.items()}) for where, row in _table(path))
+        rows = ((where, {k: restore(v) for k, v in row.items()}) for where, row in _table(path))
         yield from spreadsheet.read(rows, labels, names)
     elif form == "prodigy":
         yield from prodigy.read(_table(path), names)

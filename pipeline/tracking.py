@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -13,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from pipeline.files import locked
 from pipeline.schema import PipelineError
+from pipeline.settings import check_address
+from pipeline.terminal import one_line, without_secrets
 
 METRICS = ("macro_f1", "micro_f1", "subset_accuracy")
 LONGEST_PARAMETER = 6000
@@ -24,6 +25,7 @@ PARAMETERS_A_BATCH = 100
 # Names the run that runs opened in this process and those it starts are children of.
 PARENT = "PIPELINE_PARENT_RUN"
 METRICS_A_BATCH = 1000
+_SECRET = re.compile(r"(?:password|passwd|secret|credential|access.?key|api.?key|auth.?token)", re.IGNORECASE)
 
 
 class TrackingError(PipelineError):
@@ -94,6 +96,7 @@ def connected(uri: str | None, root: Path) -> Iterator[Any]:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 12 s; MLflow's 7 take 4 minutes
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds; MLflow's 120 are spent four times
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -183,6 +186,7 @@ class Run:
         """Log a nested configuration as flat parameters, and whole as an artifact."""
         from mlflow.entities import Param
 
+        config = scrubbed(config)
         flat = {key: str(value)[:LONGEST_PARAMETER] for key, value in flatten(config).items()}
         items = [Param(key, value) for key, value in flat.items()]
         for begin in range(0, len(items), PARAMETERS_A_BATCH):
@@ -233,18 +237,18 @@ class Run:
         share_view(self._client, self.experiment, labels)
 
     @_store_may_fail()
-    def data(self, table: pa.Table, *, source: str, name: str, digest: str) -> None:
-        """Log the labelled sentences as the run's data set input."""
+    def data(self, kinds: Mapping[str, str], rows: int, *, source: str, name: str, digest: str) -> None:
+        """Log a table, described by the types of its columns, as the run's data set input."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        columns = [{"name": f.name, "type": str(f.type)} for f in table.schema]
+        columns = [{"name": column, "type": kind} for column, kind in kinds.items()]
         dataset = Dataset(
             name=name,
             digest=digest[:36],
             source_type="local",
             source=json.dumps({"uri": source}),
             schema=json.dumps({"arrow": columns}),
-            profile=json.dumps({"num_rows": table.num_rows}),
+            profile=json.dumps({"num_rows": rows}),
         )
         self._client.log_inputs(
             self.id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
@@ -288,6 +292,12 @@ def local_folder(uri: str | Path, root: Path, tracking_uri: str | None = None) -
     ------
     TrackingError
         Where there is no such logged model.
+    ConfigError
+        Where it would come from another machine without TLS.
+
+    Notes
+    -----
+    What was fetched is said on stderr: an alias may name another version tomorrow.
     """
     if ":/" not in str(uri):
         return Path(uri)
@@ -297,11 +307,23 @@ def local_folder(uri: str | Path, root: Path, tracking_uri: str | None = None) -
     from mlflow.exceptions import MlflowException
 
     store = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
+    check_address("model_uri", str(uri))
+    check_address("tracking.uri", store)
     try:
         location = _location(mlflow.MlflowClient(tracking_uri=store), str(uri))
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=location, tracking_uri=store))
+        check_address("model_uri", location)
+        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, tracking_uri=store))
     except (MlflowException, OSError) as error:
         raise TrackingError(f"model_uri={uri}: {_first_line(error)}") from None
+    sys.stderr.write(f"{one_line(_revision(str(uri), location, folder))}\n")
+    return folder
+
+
+def _revision(uri: str, location: str, folder: Path) -> str:
+    """Return what pins a fetched model: where it was, and the digest of the list of its files."""
+    manifest = folder / "manifest.json"
+    digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else "none"
+    return f"model_uri={uri}: fetched from {location}, manifest sha256 {digest}"
 
 
 def _location(client: Any, uri: str) -> str:
@@ -339,6 +361,18 @@ def metric_names(labels: Sequence[str]) -> list[str]:
             name += "_"
         names.append(name)
     return names
+
+
+def scrubbed(value: Any) -> Any:
+    """Return a nest of mappings and lists without passwords and tokens, in values or under such a key."""
+    if isinstance(value, Mapping):
+        return {
+            key: "***" if isinstance(one, str) and _SECRET.search(str(key)) else scrubbed(one)
+            for key, one in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [scrubbed(one) for one in value]
+    return without_secrets(value) if isinstance(value, str) else value
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -383,4 +417,4 @@ def _dvc_hashes(lock: Path) -> dict[str, str]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]
+    return without_secrets(str(error).strip().split("\n")[0][:200])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -16,6 +15,7 @@ from pipeline.evaluation.data import Data
 from pipeline.reports.folder import report
 from pipeline.reports.tested import abstention, cut_short, evaluate_both, examine, training_profile
 from pipeline.schema import ConfigError, InputError, LabelSet
+from pipeline.terminal import say, warn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,10 +89,9 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
         bundle.card = card(metrics) | {"reference": training_profile(data, crossed)}
         save(bundle, config.output)
         report(Path(config.report), metrics, data, predicted, bundle, settings(config), crossed)
-        if run:
-            seconds = {"train": time.perf_counter() - began, "score": predicted["seconds"]}
-            try_to_log(run, config, metrics, data, seconds)
-    say(conclusion(config, metrics, run))
+        seconds = {"train": time.perf_counter() - began, "score": predicted["seconds"]}
+        logged = try_to_log(run, record_of(run, config, data, seconds, difference), metrics)
+    say(conclusion(config, metrics, run if logged else None))
     return metrics
 
 
@@ -107,7 +106,7 @@ def corpus_of(config: DictConfig) -> Data:
     corpus = read_corpus(settings, labels, config.split.folds)  # type: ignore[arg-type]
     data = split(corpus.table, corpus.labels, config)
     for warning in [*corpus.warnings, *left_out_rows(data.table, data.split.left_out, corpus.places)]:
-        sys.stderr.write(f"warning: {warning}\n")
+        warn(f"{warning}")
     say(f"task: {corpus.labels.task}, {len(corpus.labels.names)} labels")
     return data
 
@@ -182,7 +181,7 @@ def leaks(data: Data, config: DictConfig) -> dict[str, Any] | None:
     names, near = data.labels.names, config.split.near_duplicate
     found = find_leaks(texts, data.y, articles, data.split, names, near)
     for leak in check_leakage(found, config.split.leakage):
-        sys.stderr.write(f"warning: split: {leak}\n")
+        warn(f"split: {leak}")
     return found
 
 
@@ -249,66 +248,50 @@ def open_run(stack: ExitStack, config: DictConfig, difference: str = "") -> Run 
     """Open a tracking run; a store out of reach costs the log, not the training."""
     from pipeline.tracking import TrackingError, run
 
-    name = "-".join(filter(None, (config.model.name, difference)))
+    name = run_name(config, difference)
     try:
         return stack.enter_context(run(config.tracking.uri, config.tracking.experiment, name, ROOT))
     except TrackingError as error:
-        sys.stderr.write(f"warning: {error} Training goes on without a log.\n")
+        warn(f"{error} Training goes on without a log.")
         return None
 
 
-def try_to_log(
-    run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]
-) -> None:
+def try_to_log(run: Run | None, record: dict[str, Any], metrics: dict[str, Any]) -> bool:
     """Log the run; where the store is gone by now, bundle and report are there all the same."""
+    from pipeline.record import keep, log
     from pipeline.tracking import TrackingError
 
+    path = keep(record)
+    if run is None:
+        return False
     try:
-        log(run, config, metrics, data, seconds)
+        log(run, record, metrics)
     except TrackingError as error:
-        sys.stderr.write(f"warning: {error} The log is incomplete; bundle and report are not.\n")
+        warn(f"{error} The log is incomplete; bundle and report are not.")
+        return False
+    path.unlink()
+    return True
 
 
-def log(run: Run, config: DictConfig, metrics: dict[str, Any], data: Data, seconds: dict[str, float]) -> None:
-    """Log what the run was made of and what came out."""
-    from pipeline.evaluation.abstention import abstention_numbers, at_rate
-    from pipeline.evaluation.behaviour_report import behaviour_numbers
-    from pipeline.evaluation.predictions import FILE, read_predictions
-
-    run.parameters(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
-    for block in ("cross_validation", "test"):
-        run.metrics(metrics[block], "cv" if block == "cross_validation" else block)
-    speed = len(data.split.test) / max(seconds["score"], 1e-9)
-    run.numbers({"seconds/train": seconds["train"], "sentences_per_second": speed})
-    if "behaviour" in metrics:
-        run.numbers(behaviour_numbers(metrics["behaviour"]))
-    if one := at_rate(metrics["abstention"]):
-        run.numbers(abstention_numbers(one))
-    digest = metrics["data"]["digest"]
-    run.tags(
-        {
-            "model": metrics["model"],
-            "family": family(config.model.estimator),
-            "task": data.labels.task,
-            "corpus": digest[:12],
-            "test_set": read_predictions(Path(config.report) / FILE).digest[:12],
-        }
-    )
-    run.view(data.labels.names)
-    run.data(data.table, source=str(config.labelled), name="labelled sentences", digest=digest)
-    run.files(Path(config.report))
-    run.model(Path(config.output), config.tracking.get("register"))
+def record_of(
+    run: Run | None, config: DictConfig, data: Data, seconds: dict[str, float], difference: str
+) -> dict[str, Any]:
+    """Return what is logged besides the metrics: see `pipeline.record.keep`."""
+    return {
+        "name": run_name(config, difference),
+        "run": run.id if run else "",
+        "bundle": str(Path(config.output).resolve()),
+        "config": OmegaConf.to_container(config, resolve=True),
+        "rows": data.table.num_rows,
+        "columns": {column.name: str(column.type) for column in data.table.schema},
+        "task": data.labels.task,
+        "seconds": seconds,
+    }
 
 
-def family(estimator: Any) -> str:
-    """Return the class of what decides in the end, such as "LogisticRegression"."""
-    while True:
-        if steps := estimator.get("steps"):
-            estimator = steps[-1][1]
-        elif inner := estimator.get("estimator"):
-            estimator = inner
-        else:
-            return str(estimator.get("_target_", "unknown")).rpartition(".")[2]
+def run_name(config: DictConfig, difference: str) -> str:
+    """Return the classifier, and how this training of it differs from others."""
+    return "-".join(filter(None, (config.model.name, difference)))
 
 
 def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> str:
@@ -321,7 +304,9 @@ def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> 
     where = [
         f"bundle   {config.output}",
         f"report   {config.report}: report.html, metrics.json, predictions.parquet",
-        f"run      {run.name} {run.id}; `make ui` shows it" if run else "run      not logged",
+        f"run      {run.name} {run.id}; `make ui` shows it"
+        if run
+        else f"run      not logged; once the store is back: python -m pipeline.log report={config.report}",
     ]
     notes = ["intervals: 95 %, articles resampled"]
     folds = metrics["cross_validation"]["folds"]
@@ -333,12 +318,6 @@ def conclusion(config: DictConfig, metrics: dict[str, Any], run: Run | None) -> 
         notes.append(f"cut at max_length: {cut['train']} training and {cut['test']} test sentences")
     notes += [abstention_line(one)] if (one := at_rate(metrics["abstention"])) else []
     return "\n".join([table, *notes, "", *where])
-
-
-def say(text: str) -> None:
-    """Print for the person who waits."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

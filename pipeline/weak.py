@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import stage
 from pipeline.schema import ConfigError, InputError, LabelSet, nearest
+from pipeline.terminal import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -225,12 +225,6 @@ def show(rows: Sequence[dict[str, Any]], most: int = 8) -> None:
             say(f"{label:<16}{row['function']:<24}{row['for']:>7}{row['against']:>8}{shares}  {right}")
         if len(mine) > most:
             say(f"{label:<16}{len(mine) - most} more in the file")
-
-
-def say(text: str) -> None:
-    """Print for the person who waits."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -184,6 +184,21 @@ def make_corpus(folder: Path) -> Corpus:
 TEST = (4, 8, 13, 18, 20)
 
 
+@pytest.fixture(scope="session")
+def browser() -> Any:
+    """The Chromium that the system has; tests that use it are marked as extra."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="make extra-browser installs playwright")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+    flags += ["--disable-background-networking", "--disable-component-update"]
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield launched
+        launched.close()
+
+
 @pytest.fixture
 def corpus(tmp_path: Path) -> Corpus:
     """A corpus of one's own, to change."""

@@ -81,7 +81,12 @@ def open_path(path: str | Path, wanted: Sequence[str], optional: Sequence[str] =
 
 
 def open_dataset(
-    name: str, config: str | None, split: str, wanted: Sequence[str], optional: Sequence[str] = ()
+    name: str,
+    config: str | None,
+    split: str,
+    wanted: Sequence[str],
+    optional: Sequence[str] = (),
+    revision: str | None = None,
 ) -> Source:
     """Open one split of a data set: an id on the Hugging Face hub, or a local folder.
 
@@ -92,7 +97,7 @@ def open_dataset(
     ConfigError
         For a split it does not have, naming those it has.
     """
-    data = dataset_splits(name, config)
+    data = dataset_splits(name, config, revision)
     if split not in data:
         raise ConfigError(f"{name}: no split {split!r}{nearest(split, list(data))}")
     chosen = data[split]
@@ -109,17 +114,20 @@ def open_dataset(
     return Source(f"{name}, split {split}", "row", rows(), names)
 
 
-def dataset_splits(name: str, config: str | None) -> dict[str, Any]:
-    """Return the splits of a data set by name, memory-mapped."""
+def dataset_splits(name: str, config: str | None, revision: str | None = None) -> dict[str, Any]:
+    """Return the splits of a data set by name, memory-mapped; of the hub's, as of a revision."""
     import datasets
 
+    from pipeline.settings import check_address
+
+    check_address("HF_ENDPOINT", datasets.config.HF_ENDPOINT)
     datasets.disable_progress_bars()
     folder = Path(name)
     try:
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
             found = datasets.load_from_disk(name)
         else:
-            found = datasets.load_dataset(name, config)
+            found = datasets.load_dataset(name, config, revision=revision)
     except Exception as error:  # its own, pyarrow's, those of the hub's client, of the file system
         reason = str(error).strip().split("\n")[0][:200]
         raise InputError(

@@ -118,10 +118,12 @@ def _sources(settings: Mapping[str, Any], columns: Columns) -> list[tuple[str, S
     group = [GROUP] if columns.group == GROUP else []
     wanted, train, test = columns.wanted, settings["train"], settings["test"]
     if settings["kind"] == "hub":
-        name, config = settings["name"], settings["config"]
-        test = test or ("test" if "test" in dataset_splits(name, config) else None)
+        name, config, revision = settings["name"], settings["config"], settings.get("revision")
+        test = test or ("test" if "test" in dataset_splits(name, config, revision) else None)
         parts = [("train", train), ("test", test)]
-        return [(p, open_dataset(name, config, split, wanted, group)) for p, split in parts if split]
+        return [
+            (p, open_dataset(name, config, split, wanted, group, revision)) for p, split in parts if split
+        ]
     found = [("train", open_path(train, wanted, group if test else [*group, "split"]))]
     return [*found, ("test", open_path(test, wanted, group))] if test else found
 

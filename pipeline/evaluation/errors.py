@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.files import defuse
 from pipeline.schema import LabelSet
 
 COLUMNS = ("error", "label", "probability", "article", "sentence", "kind", "text")
@@ -49,8 +50,8 @@ def error_rows(
 
 
 def write_errors(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write error rows as CSV."""
+    """Write error rows as CSV, which no spreadsheet takes for formulas."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: defuse(value) for name, value in row.items()} for row in rows)

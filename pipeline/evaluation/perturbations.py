@@ -109,7 +109,7 @@ def genders(text: str, rng: Random) -> str:
     def other(match: re.Match[str]) -> str:
         word = match.group()
         if word.lower() == "her":
-            swapped = "him" if _OBJECT.match(text[match.end() :]) else "his"
+            swapped = "him" if _OBJECT.match(text, match.end()) else "his"
         else:
             swapped = _OTHER_GENDER[word.lower()]
         return (

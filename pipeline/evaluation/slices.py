@@ -23,7 +23,16 @@ OTHERS = "(others)"
 LISTED_SENTENCES, LISTED_ARTICLES = 20, 5
 # What has less is marked small.
 SMALL_SENTENCES, SMALL_ARTICLES = 100, 20
-_QUOTE = re.compile("[\"“”„«»]|(?<!\\w)['‘](?=\\w).*['’](?!\\w)")
+_MARK = re.compile('["“”„«»]')
+# An apostrophe opens a quotation where another closes it.
+_OPENS, _CLOSES = re.compile(r"(?<!\w)['‘](?=\w)"), re.compile(r"['’](?!\w)")
+
+
+def _quotes(text: str) -> bool:
+    if _MARK.search(text):
+        return True
+    opened = _OPENS.search(text)
+    return opened is not None and _CLOSES.search(text, opened.end()) is not None
 
 
 def slices(
@@ -111,7 +120,7 @@ def facets(
     lengths = np.array([len(text.split()) for text in texts])
     bands = np.array(["1 to 9", "10 to 19", "20 to 29", "30 or more"])
     facets["words"] = bands[np.searchsorted([10, 20, 30], lengths, side="right")]
-    facets["quotes"] = np.array(["quoted" if _QUOTE.search(text) else "unquoted" for text in texts])
+    facets["quotes"] = np.array(["quoted" if _quotes(text) else "unquoted" for text in texts])
     facets["labels"] = np.array(["0", "1", "2 or more"])[np.minimum(y.sum(axis=1), 2)]
     return facets
 

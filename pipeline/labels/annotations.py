@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pipeline.schema import Article, InputError, LabelSet
 
 FIELDS: dict[str, type] = {"article": str, "start": int, "end": int, "text": str, "labels": list}
 KINDS = ("headline", "body")
+_JOINER = "\u200d"
+_JOINERS = {_JOINER, "\ufe0e", "\ufe0f", *map(chr, range(0x1F3FB, 0x1F400))}  # and variants, and skin tones
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,11 @@ def check(annotation: Annotation, articles: Mapping[str, Article], labels: Label
             f"{annotation.where}: fields 'start', 'end': {annotation.start}-{annotation.end} is outside "
             f"article {article.id!r} of {len(article.text)} characters"
         )
+    if _cuts(article.text, annotation.start) or _cuts(article.text, annotation.end):
+        raise InputError(
+            f"{annotation.where}: fields 'start', 'end': {annotation.start}-{annotation.end} cuts a "
+            f"character of article {article.id!r} from its accent or joiner; move the offset"
+        )
     found = article.text[annotation.start : annotation.end]
     if found != annotation.text:
         raise InputError(
@@ -136,6 +144,13 @@ def check(annotation: Annotation, articles: Mapping[str, Article], labels: Label
             labels.index(label)
         except InputError as error:
             raise InputError(f"{annotation.where}: field 'labels': {error}") from None
+
+
+def _cuts(text: str, at: int) -> bool:
+    """Return whether a place is within what is seen as one character: a letter and its marks, an emoji."""
+    if not 0 < at < len(text) or text[at].isascii():
+        return False
+    return unicodedata.combining(text[at]) > 0 or text[at] in _JOINERS or text[at - 1] == _JOINER
 
 
 def by_sentence(annotations: Iterable[Annotation]) -> dict[tuple[str, int, int], list[Annotation]]:

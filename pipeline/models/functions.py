@@ -109,7 +109,8 @@ class PythonFunction:
     ----------
     name, label : str
     function : callable
-        In YAML: `{_target_: my.module.function, _partial_: true}`, with further arguments beside them.
+        In YAML: `{_target_: my.module.function, _partial_: true}`, with further arguments beside them, and
+        PIPELINE_TRUSTED=my.module in the environment.
     """
 
     def __init__(self, name: str, label: str, function: Callable[[str], int]) -> None:

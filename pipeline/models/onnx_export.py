@@ -133,22 +133,34 @@ def quantised(onnx: Bytes) -> Bytes:
 def from_hub(source: str, files: Sequence[str]) -> Path:
     """Return the folder of some files of a model on the Hugging Face hub.
 
+    Parameters
+    ----------
+    source : str
+        Name, or NAME@REVISION: a commit pins what is read, a branch does not.
+    files : sequence of str
+
     Raises
     ------
     ConfigError
         Where it is not there, or the hub is out of reach.
     """
+    source, _, revision = source.partition("@")
     remedy = (
         f"source={source}: no such folder, and not on the Hugging Face hub or that is out of reach; "
         "give a sentence-transformers folder, or one of word vectors"
     )
     if source.startswith((".", "/", "~")) or source.count("/") > 1 or find_spec("huggingface_hub") is None:
         raise ConfigError(remedy)
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
 
+    from pipeline.settings import check_address
+
+    check_address("HF_ENDPOINT", constants.ENDPOINT)
     name = source if "/" in source else f"sentence-transformers/{source}"
     try:
-        return Path(snapshot_download(name, allow_patterns=list(files), etag_timeout=5))
+        return Path(
+            snapshot_download(name, revision=revision or None, allow_patterns=list(files), etag_timeout=5)
+        )
     except (OSError, ValueError) as error:  # out of reach, unknown, or not a name
         raise ConfigError(remedy) from error
 

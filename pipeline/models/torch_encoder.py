@@ -70,7 +70,7 @@ def load_encoder(folder: Path) -> Any:
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        return AutoModel.from_pretrained(folder, attn_implementation="eager")
+        return AutoModel.from_pretrained(folder, attn_implementation="eager", trust_remote_code=False)
     finally:
         if shown:
             logging.enable_progress_bar()

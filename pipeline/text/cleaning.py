@@ -19,6 +19,9 @@ _INVISIBLE = re.compile(
 _ENTITY = re.compile(
     r"&(?:#\d{1,6}|#x[\da-fA-F]{1,5}|amp|quot|apos|lt|gt|nbsp|[lr][sd]quo|[mn]dash|hellip|euro|pound);"
 )
+_LONGEST_ENTITY = 9
+_LAST_ENTITY = re.compile(rf"{_ENTITY.pattern}\Z")
+_AFTER_SEMICOLON = re.compile("(?<=;)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Bytes of UTF-8 read as Windows-1252 or Latin-1 begin with one of these.
 _MOJIBAKE_LEAD = re.compile("[ÃÂâÅÄÆÐÑÎÏØÙÚðïãäåæçèé][\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|ï¿½|Ã\\s")
@@ -53,14 +56,25 @@ def clean(text: str) -> str:
     Quotes, dashes and ellipses stay as they are; ``clean(clean(x)) == clean(x)``.
     """
     for _ in range(8):  # one repair can uncover another: settle, so that cleaning is idempotent
-        while "&" in text and _ENTITY.search(text):
-            text = _ENTITY.sub(lambda match: unescape(match.group()), text)
+        if "&" in text and _ENTITY.search(text):
+            text = _unescaped(text)
         plain = text.isascii() and text.isprintable()
         cleaned = _respaced(text if plain else _visible(text))
         if cleaned == text:
             break
         text = cleaned
     return text
+
+
+def _unescaped(text: str) -> str:
+    """Return text without entities, those that others are part of included, in one pass: `&amp;amp;…`."""
+    done: list[str] = []
+    for piece in _AFTER_SEMICOLON.split(text):
+        done += piece
+        while done[-1:] == [";"] and (last := _LAST_ENTITY.search("".join(done[-_LONGEST_ENTITY:]))):
+            del done[-len(last[0]) :]
+            done += unescape(last[0])
+    return "".join(done)
 
 
 def _visible(text: str) -> str:

@@ -11,9 +11,11 @@ from pipeline.text.decoding import LONGEST, open_bytes
 
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([\w-]{2,30})""", re.IGNORECASE)
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n(?:---|\.\.\.)\n", re.DOTALL)
-_IMAGE = re.compile(r"!\[([^\]\n]*)\]\([^)\n]*\)")
-_LINK = re.compile(r"\[([^\]\n]+)\]\([^)\n]*\)")
-_HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$", re.MULTILINE)
+# What may follow, "[" and "(", ends the search for an end: many of them take no longer than one.
+_TARGET = r"\([^()\n]*(?:\([^()\n]*\)[^()\n]*)?\)"
+_IMAGE = re.compile(rf"!\[([^\[\]\n]*)\]{_TARGET}")
+_LINK = re.compile(rf"\[([^\[\]\n]+)\]{_TARGET}")
+_HEADING = re.compile(r"^#{1,6}[ \t]+([^\n]*)$", re.MULTILINE)
 _QUOTED = re.compile(r"^>\s?", re.MULTILINE)
 _EMPHASIS = re.compile(r"(\*\*|__|(?<!\w)[*_](?=\S))(?P<text>[^*_\n]+)(?<=\S)\1(?!\w)")
 
@@ -22,7 +24,7 @@ def markdown_text(source: str) -> str:
     """Return the text of a Markdown file: front matter, links and emphasis marks go."""
     text = _FRONT_MATTER.sub("", source)
     text = _LINK.sub(r"\1", _IMAGE.sub("", text))
-    text = _QUOTED.sub("", _HEADING.sub(r"\1", text))
+    text = _QUOTED.sub("", _HEADING.sub(lambda match: match[1].rstrip().rstrip("#").rstrip(), text))
     return _EMPHASIS.sub(r"\g<text>", text)
 
 

@@ -140,6 +140,8 @@ def _printable(name: str) -> str:
 def _existing(path: Path) -> Path:
     if str(path) == STDIN or path.exists():
         return path
+    if path.is_symlink():
+        raise InputError(f"{path}: is a symbolic link that leads nowhere; mend or remove it")
     folder = path.parent
     names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
     hint = nearest(path.name, names) if names else f"; there is no folder {str(folder)!r}"

@@ -6,7 +6,6 @@ With FIGURES=docs/figures the screenshots that the documentation shows are made 
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,19 +17,9 @@ import pytest
 
 from pipeline.experiments import view_path
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="make extra-browser installs playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 WAIT = 240_000  # milliseconds: the machine may be busy
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.extra,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.extra]
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +65,6 @@ def runs(server, trained, train, tmp_path_factory):
         train(trained.corpus, tmp_path_factory.mktemp(model), f"model={model}", f"tracking.uri={server}")
         for model in ("tfidf_logreg", "tfidf_svm")
     ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_the_page_shows_the_run(trained):
     assert targets <= {attributes.get("id") for _, attributes in page.tags}
     assert {"data", "main", "curves", "slices", "behaviour", "errors", "card"} <= targets
     charts = [attributes for tag, attributes in page.tags if attributes.get("class") == "chart"]
-    assert len(charts) == 3 * 4
+    assert len(charts) == 3 * 4 + 5  # and how much is decided: each label, and all
     assert all(chart["role"] == "img" and chart["aria-labelledby"] for chart in charts)
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1 and all(b - a <= 1 for a, b in pairwise(levels))

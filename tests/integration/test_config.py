@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from pipeline.schema import ConfigError
+from pipeline.settings import check
+
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
@@ -52,7 +55,9 @@ def test_every_choice_composes_and_resolves(compose, name, group, choice):
     for key in ("train", "name"):
         if "corpus" in config and OmegaConf.is_missing(config.corpus, key):
             config.corpus[key] = "x"
-    assert resolved(config)
+    for key in OmegaConf.missing_keys(config):
+        OmegaConf.update(config, key, "x")
+    check(resolved(config))
 
 
 MODELS = [path.stem for path in sorted((CONF / "model").glob("*.yaml"))]
@@ -106,3 +111,101 @@ def test_one_seed():
         for line in path.read_text(encoding="utf-8").splitlines():
             if "random_state:" in line:
                 assert "${seed}" in line, path
+
+
+REFUSED = {
+    "unknown key": ("train", ["split.fold=3"], "split.fold: unknown key; did you mean 'split.folds'?"),
+    "unknown key elsewhere": ("train", ["fold=3"], "fold: unknown key; did you mean 'split.folds'?"),
+    "unknown key added": ("predict", ["+worker=2"], "worker: unknown key; did you mean 'workers'?"),
+    "unknown key forced": (
+        "train",
+        ["++split.fodls=3"],
+        "split.fodls: unknown key; did you mean 'split.folds'?",
+    ),
+    "unknown key removed": ("train", ["~sed"], "sed: unknown key; did you mean 'seed'?"),
+    "unknown choice": ("train", ["model=hybird"], "model=hybird: no such choice; did you mean 'hybrid'?"),
+    "choice that is a number": ("train", ["split=3"], "Config group override must be a string"),
+    "unfinished value": ("train", ["split.folds={"], "no viable alternative at input '{'"),
+    "nothing given": ("predict", ["output=x.jsonl"], "input: must be given, as input="),
+    "word for a number": (
+        "train",
+        ["seed=x"],
+        "seed=x: must be a whole number, at least 0 and at most 4,294,967,295",
+    ),
+    "fraction for a whole number": (
+        "train",
+        ["split.folds=2.5"],
+        "split.folds=2.5: must be a whole number, at least 2",
+    ),
+    "truth for a number": (
+        "predict",
+        ["input=a", "output=b", "workers=true"],
+        "workers=True: must be a whole number",
+    ),
+    "negative folds": ("train", ["split.folds=-1"], "split.folds=-1: must be a whole number, at least 2"),
+    "ratio over 1": (
+        "train",
+        ["split.test_ratio=1.5"],
+        "split.test_ratio=1.5: must be a number, above 0 and below 1",
+    ),
+    "not a number": (
+        "train",
+        ["split.near_duplicate=nan"],
+        "split.near_duplicate=nan: must be a number, above 0",
+    ),
+    "number for a path": ("ingest", ["input=3"], "input=3: must be a path"),
+    "list for a path": ("ingest", ["input=[a,b]"], "must be a path"),
+    "word for a switch": ("train", ["behaviour=maybe"], "behaviour=maybe: must be true or false"),
+    "folds and time": ("train", ["split=time", "split.column=topic"], "has 't', not a date"),
+    "two wishes at once": ("predict", ["input=a", "output=b.html", "drift=c.json"], "drift: not for a page"),
+    "target": (
+        "train",
+        ["model.estimator._target_=os.system"],
+        "_target_=os.system: not one that a configuration",
+    ),
+    "target added": (
+        "train",
+        ["+decision.x={_target_: builtins.eval}"],
+        "_target_=builtins.eval: not one that",
+    ),
+    "target quoted": ("train", ["+decision.x={'_target_': 'os.system'}"], "_target_=os.system: not one that"),
+    "target through a module": (
+        "train",
+        ["model.estimator._target_=sklearn.os.system"],
+        "sklearn.os.system: not one",
+    ),
+    "target of Hydra": (
+        "train",
+        ["hydra.callbacks.multirun._target_=os.system"],
+        "_target_=os.system: not one that",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_wrong_setting_is_one_line(name, stage, corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    which, arguments, said = REFUSED[name]
+    before = sorted(tmp_path.rglob("*"))
+    more = corpus.overrides(tmp_path) if which == "train" else []
+    assert stage(which, *more, *arguments).refused(said)
+    assert {path.name for path in set(tmp_path.rglob("*")) - set(before)} <= {
+        *("labelled.parquet", "labelled.json", "labelled.disputed.jsonl"),  # where only the data show it
+    }
+
+
+@pytest.mark.parametrize(
+    "target", ["os.system", "builtins.eval", "pipeline.models.base.sys.exit", "sklearn.os.PathLike"]
+)
+def test_a_target_in_a_file_is_refused_before_anything_is_made(target, compose):
+    config = compose("train", [f"model.estimator.steps.0.1._target_={target}"])
+    with pytest.raises(
+        ConfigError, match=r"^model\.estimator\.steps\.0\.1\._target_=.*PIPELINE_TRUSTED=MODULE"
+    ):
+        check(resolved(config))
+
+
+def test_modules_of_ones_own_are_named_in_the_environment(compose, monkeypatch):
+    config = resolved(compose("weak", ["+functions.own={_target_: my_rules.question}", "input=x"]))
+    monkeypatch.setenv("PIPELINE_TRUSTED", "others, my_rules")
+    check(config)

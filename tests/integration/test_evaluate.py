@@ -219,7 +219,15 @@ def test_through_the_command_line(command, trained, labelled, tmp_path):
         "evaluate", f"input={source}", f"output={output}", f"model_uri={trained.bundle}", "by=split"
     )
     assert done.code == 0, done.err
-    assert set(json.loads(output.read_text())) == {"input", "model", "model_uri", "external", "by", "slices"}
+    assert set(json.loads(output.read_text())) == {
+        "input",
+        "model",
+        "model_uri",
+        "external",
+        "by",
+        "slices",
+        "truncated",
+    }
     assert done.err == ""
 
 

@@ -356,7 +356,7 @@ def test_a_bad_row_far_into_the_file_leaves_no_output(run, tmp_path):
 
 SETTINGS = {
     "unit": (["unit=word"], ["unit=word: must be one of article, sentence"]),
-    "batch size": (["batch_size=0"], ["batch_size=0: must be at least 1"]),
+    "batch size": (["batch_size=0"], ["batch_size=0: must be a whole number, at least 1"]),
     "model": (["model_uri=/nowhere"], ["/nowhere", "no trained model here", "pipeline.train"]),
     "logged model": (["model_uri=models:/m-0123456789"], ["models:/m-0123456789"]),
 }

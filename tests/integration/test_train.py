@@ -514,7 +514,7 @@ def test_parts_can_be_called_from_a_notebook(trained, compose):
 
 
 ERRORS = {
-    "one fold": (["split.folds=1"], ["split.folds=1: must be at least 2"]),
+    "one fold": (["split.folds=1"], ["split.folds=1: must be a whole number, at least 2"]),
     "many folds": (["split.folds=99"], ["split.folds=99", "as many articles, got"]),
     "no number of folds": (["split.folds=many"], ["split.folds=many"]),
     "test ratio": (["split.test_ratio=3"], ["split.test_ratio=3"]),

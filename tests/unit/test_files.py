@@ -180,6 +180,7 @@ def test_an_old_folder_survives_when_the_renaming_fails(tmp_path, monkeypatch):
     path = tmp_path / "out"
     path.mkdir()
     (path / "old.txt").write_text("old")
+    monkeypatch.setattr("pipeline.files._exchanged", lambda *_: False)  # as where the system cannot
     rename = Path.rename
 
     def failing(self, target):

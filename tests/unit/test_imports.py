@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pipeline"
 GROUND, DOMAIN, SERVICE, ENGINE, STAGE = range(5)
-ON_THE_GROUND = {"schema", "files", "progress", "resume"}
+ON_THE_GROUND = {"schema", "files", "progress", "resume", "settings", "terminal"}
 DOMAINS = {"text", "labels", "models", "evaluation"}
 # Sideways all the same, each for a reason.
 ALLOWED = {
@@ -24,6 +24,7 @@ ALLOWED = {
     ("leaderboard", "train"),  # train many times, and
     ("leaderboard", "evaluate"),  # score on other news
     ("sweep", "train"),
+    ("record", "tracking"),  # what a training logs, to the run it is given
     ("families", "tracking"),  # what has no MLflow of its own
     ("multirun", "families"),
     ("speed", "bundle"),  # loads it in a process of its own

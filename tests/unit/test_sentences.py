@@ -155,7 +155,9 @@ def test_codes_of_an_agency_around_a_short_item_are_not_its_sentences():
     told = "The ministers of Zambia and Malawi ended two days of talks in Chipata on Wednesday. "
     told += "They will meet again next month to complete work on a joint survey of their common frontier. "
     told += "Neither would say whether they had discussed the shooting of two fishermen in January."
-    text = f"ABUJA-0107 AFR/POL 09-NOV-94\n\nMinisters end talks on the frontier\n\n{told}\n\nwpa krp/sb 181441"
+    text = (
+        f"ABUJA-0107 AFR/POL 09-NOV-94\n\nMinisters end talks on the frontier\n\n{told}\n\nwpa krp/sb 181441"
+    )
     found, dropped = split_article(Article("a", text))[:2]
     assert [one.kind for one in found] == ["headline", *["body"] * 3]
     assert found[0].text == "Ministers end talks on the frontier"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.files import defuse, restore
 from pipeline.labels.annotations import Annotation
 from pipeline.labels.tasks import Names, Task, merge
 from pipeline.labels.tools import doccano, label_studio, prodigy, spreadsheet
@@ -66,19 +67,17 @@ def test_earlier_votes_come_back_from_every_tool(task):
 @given(tasks())
 def test_cells_come_back_and_none_is_a_formula(task):
     rows = list(spreadsheet.rows([task], LABELS))
-    cells = [
-        {name: spreadsheet.defuse(row.get(name)) for name in spreadsheet.columns(LABELS)} for row in rows
-    ]
+    cells = [{name: defuse(row.get(name)) for name in spreadsheet.columns(LABELS)} for row in rows]
     for cell in (value for row in cells for value in row.values() if isinstance(value, str)):
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
-    back = [{name: spreadsheet.restore(value) for name, value in row.items()} for row in cells]
+    back = [{name: restore(value) for name, value in row.items()} for row in cells]
     same(list(spreadsheet.read(placed(back), LABELS, Names())), task)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from("'=+-@\t a"), max_size=6))
 def test_defusing_can_be_undone(text):
-    assert spreadsheet.restore(spreadsheet.defuse(text)) == text
+    assert restore(defuse(text)) == text
 
 
 def test_the_interface_says_what_labels_mean():

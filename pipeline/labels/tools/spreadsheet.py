@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipeline.labels.annotations import Annotation
@@ -16,8 +15,6 @@ LABEL = "label"
 AFTER = ("notes", "annotator", "suggested", "article", "start", "end", "kind", "time", "seconds")
 _MARKS = {"yes": True, "y": True, "x": True, "1": True, "true": True}
 _MARKS |= {"no": False, "n": False, "0": False, "false": False, "": False}
-# What a spreadsheet takes for a formula, also in full width; and what hides one.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def marks(labels: LabelSet) -> tuple[str, ...]:
@@ -80,19 +77,6 @@ def read(placed: Iterable[Placed], labels: LabelSet, names: Names) -> Iterator[A
         place: Row = {name: _text(row.get(name)) for name in ("article", "text")}
         place |= {name: int(_number(where, row, name)) for name in ("start", "end")}
         yield vote(where, place | {"kind": _text(row.get("kind")) or "body"}, given)
-
-
-def defuse(value: object) -> object:
-    """Return a cell that no spreadsheet runs: text that looks like a formula gets a ' before it.
-
-    OWASP, CSV Injection. `restore` takes it away again.
-    """
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
-
-
-def restore(value: object) -> object:
-    """Return the cell that `defuse` was given."""
-    return value[1:] if isinstance(value, str) and value.startswith("'") and _FORMULA.match(value) else value
 
 
 def _marked(given: Sequence[str], labels: LabelSet) -> Row:
