@@ -228,7 +228,7 @@ def test_what_was_fetched_is_said(trained, store, tmp_path, stage, monkeypatch):
     assert done.code == 0, done.err
     digest = hashlib.sha256((tmp_path / "b" / MANIFEST).read_bytes()).hexdigest()
     assert re.fullmatch(
-        rf"model_uri=models:/news@challenger: fetched from /.*/m-\w+/artifacts, manifest sha256 {digest}\n",
+        rf"model_uri=models:/news@challenger: fetched from (?:file://)?/.*/m-\w+/artifacts, manifest sha256 {digest}\n",
         done.err,
     )
 
