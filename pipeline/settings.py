@@ -121,7 +121,7 @@ RULES: dict[str, Number | Kind] = {
                 "plot",
                 "drift",
             ),
-            *("folder", "write", "export", "import", "annotations", "annotators", "out_of_fold", "model_uri"),
+            *("folder", "write", "export", "import", "annotations", "out_of_fold", "model_uri"),
             *(
                 "behaviour_tests",
                 "distill.articles",
