@@ -115,7 +115,8 @@ def test_the_runs_are_a_family(search, store):
     assert parent.info.status == "FINISHED"
     query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     children = client(store).search_runs([parent.info.experiment_id], query)
-    assert {run.info.run_name for run in children} == {"tfidf_logreg", "tfidf_logreg 1", "tfidf_logreg 2"}
+    names = {re.sub(r"-\d+$", "", run.info.run_name) for run in children}  # a number, as above
+    assert names == {"tfidf_logreg", "tfidf_logreg 1", "tfidf_logreg 2"}
     for run in children:
         assert run.info.status == "FINISHED"
         assert MODEL in run.data.params
@@ -147,8 +148,8 @@ def test_settings_that_do_not_go_together_are_passed_over(search, tmp_path, caps
         ({"split.folds": [3, 5]}, "split.folds: trials can differ in model and decision only"),
         ({"seed": [1, 2]}, "seed: trials can differ"),
         ({}, "expected keys of the configuration"),
-        ({"model.estimator.steps.1.1.estimator.D": [1, 2]}, "Could not override .*estimator.D"),
-        ({"decision": ["f2"]}, "Could not find 'decision/f2'"),
+        ({"model.estimator.steps.1.1.estimator.D": [1, 2]}, "estimator.D: unknown key"),
+        ({"decision": ["f2"]}, "decision=f2: no such choice"),
         ({"model.name": {"low": 3}}, "expected a list of choices"),
     ],
 )
