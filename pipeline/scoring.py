@@ -275,8 +275,9 @@ def pieces(bundle: Bundle, job: Job, parts: Iterable[list[Any]], workers: int) -
         return
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
+    from multiprocessing import active_children, get_context
 
+    others = set(active_children())
     # Not forked: Arrow and the tokenizer have threads, whose locks a fork would copy as they are.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(job,))
     try:
@@ -288,6 +289,10 @@ def pieces(bundle: Bundle, job: Job, parts: Iterable[list[Any]], workers: int) -
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool:
+        # The pool ends the workers it had when one was killed, then waits for all: for one that was
+        # just starting, for ever.
+        for worker in set(active_children()) - others:
+            worker.kill()
         raise WorkerError(
             "a worker was ended from outside, as where memory runs out; give fewer workers or a smaller "
             "batch_size: the job then goes on where it was"
