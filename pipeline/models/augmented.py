@@ -25,7 +25,7 @@ CHANGES, PARTS = ("mask", "swap"), ("names", "addresses", "numbers")
 _STREETS = "Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Boulevard|Blvd|Square|Way|Terrace|Court"
 # Kind of address: how it is written, and one that is nobody's.
 ADDRESSES = {
-    "mail": (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "name@example.org"),
+    "mail": (re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"), "name@example.org"),
     "web": (re.compile(r"\b(?:https?://|www\.)[^\s<>\"”)]+[^\s<>\"”).,;:!?]"), "www.example.org"),
     "handle": (re.compile(r"(?<![\w.])@\w{2,}(?!\.\w)"), "@example"),
     "street": (
