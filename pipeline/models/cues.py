@@ -30,6 +30,7 @@ _UPPER = re.compile(r"(?:^|[^\\])(?:\\\\)*[A-Z]")
 _STRAIGHT = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\xa0", " "))
 _BLOCK = 4096  # texts screened at once
 _WORTH_SCREENING = 500  # texts; for fewer, preparing the screen takes longer than it saves
+_LONGEST = 50_000  # characters of a pattern, words written out
 _KEYS = {"name", "weight", "patterns"}
 
 
@@ -279,6 +280,12 @@ def _expanded(where: str, patterns: Any, words: Mapping[str, str]) -> list[str]:
         if unknown := [name for name in _REFERENCE.findall(pattern) if name not in words]:
             hint = nearest(unknown[0], list(words))
             raise ConfigError(f"cues: {where}: pattern {pattern!r}: unknown <{unknown[0]}>{hint}")
+        long = len(pattern) + sum(len(words[name]) for name in _REFERENCE.findall(pattern))
+        if long > _LONGEST:
+            raise ConfigError(
+                f"cues: {where}: pattern {pattern!r}: {long:,} characters with its words written out, at "
+                f"most {_LONGEST:,}; name fewer words, or words of words"
+            )
         expanded.append(_REFERENCE.sub(lambda match: words[match[1]], pattern.replace("\n", "")))
     return expanded
 

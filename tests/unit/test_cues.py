@@ -282,3 +282,12 @@ def test_missing_file_and_label_are_named(tmp_path):
         CueRules(NEWS, labels=["denail"]).fit()
     with pytest.raises(ConfigError, match="4 labels have groups"):
         CueRules(NEWS).fit(["x"], np.zeros((1, 3)))
+
+
+def test_words_of_words_of_words_are_not_written_out_without_end():
+    words = {"w0": ["aa|bb"]} | {f"w{n}": ["|".join([f"<w{n - 1}>x"] * 10)] for n in range(1, 9)}
+    cues = {"words": words, "labels": {"it": [{"name": "one", "weight": 1.0, "patterns": ["<w8>"]}]}}
+    with pytest.raises(
+        ConfigError, match=r"words/w4: .* characters with its words written out, at most 50,000"
+    ):
+        compile_cues(cues)
