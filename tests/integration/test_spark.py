@@ -341,6 +341,7 @@ def test_executors_need_neither_the_project_nor_the_bundle(trained, tmp_path, mo
     python.write_text(f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{purelib}" exec {sys.executable} -S "$@"\n')
     python.chmod(0o755)
     monkeypatch.setenv("PYSPARK_PYTHON", str(python))
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # of what ran before in this process
     monkeypatch.chdir(tmp_path)
     source = jsonl(tmp_path / "in.jsonl", sentences(trained))
     with engine.spark("local-cluster[2,1,1024]", CONF | {"spark.log.level": "OFF"}) as cluster:
