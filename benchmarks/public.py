@@ -27,7 +27,7 @@ import numpy as np
 from peers import PEERS, Outcome
 
 if TYPE_CHECKING:
-    from pipeline.train import Data
+    from pipeline.evaluation.data import Data
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ("adaptive", "tfidf_logreg", "tfidf_svm")
@@ -55,9 +55,10 @@ def ours(config: Any, data: Data, rows: Any) -> Outcome:
     from hydra.utils import instantiate
 
     from pipeline.bundle import Bundle, save
+    from pipeline.evaluation.data import Data
     from pipeline.evaluation.splits import LEFT_OUT, Split
     from pipeline.models.portable import portable
-    from pipeline.train import Data, fit
+    from pipeline.train import fit
 
     began = time.process_time()
     folds = data.split.folds.copy()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipeline.train import Data
+    from pipeline.evaluation.data import Data
 
 
 @dataclass(slots=True)

@@ -66,7 +66,7 @@ def unwritable(path: Path) -> Iterator[None]:
 
 
 def distinct(source: str | Path, output: str | Path) -> None:
-    """Raise InputError where an output is the input itself, or would be within it."""
+    """Raise InputError where an output is the input itself, by whatever path or link."""
     here, there = (os.path.realpath(path) for path in (source, output))
     if here == there:
         raise InputError(f"output={output}: is the input too; choose another file")

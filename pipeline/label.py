@@ -114,15 +114,11 @@ def read_metadata(path: str | Path) -> dict[str, dict[str, str]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; set corpus.metadata to a CSV file, or to null")
     found: dict[str, dict[str, str]] = {}
-    for place, row in rows(path, "csv", "article", _raise):
+    for place, row in rows(path, "csv", "article"):
         if row["article"] in found:
             raise InputError(f"{path}: {place}: second row for article {row['article']!r}; keep one")
         found[row["article"]] = row
     return found
-
-
-def _raise(error: InputError) -> None:
-    raise error
 
 
 def fingerprint(paths: Sequence[str | Path | None], labels: LabelSet, *settings: object) -> str:

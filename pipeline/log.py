@@ -47,6 +47,8 @@ def log_report(report: str, uri: str | None) -> tuple[str, str]:
     record = read_kept(report)
     record["config"]["report"] = str(report)
     path = Path(report) / "metrics.json"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; the report is gone, train again")
     metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     bundle = record["bundle"]
     if load(bundle).card["scores"]["test"] != {

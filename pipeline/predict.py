@@ -59,10 +59,10 @@ def main(config: DictConfig) -> None:
 
 
 def _say(counts: dict[str, int], output: str) -> None:
-    tally = ", ".join(f"{name} {n}" for name, n in counts.items() if name != "rows")
+    each = ", ".join(f"{name} {n}" for name, n in counts.items() if name != "rows")
     where = "" if output == PIPE else f"written to {output}\n"
     out = sys.stderr if output == PIPE else sys.stdout
-    out.write(printable(f"{counts['rows']} sentences labelled: {tally}\n{where}"))
+    out.write(printable(f"{counts['rows']} sentences labelled: {each}\n{where}"))
 
 
 def _on_spark(config: DictConfig) -> None:

@@ -79,6 +79,12 @@ SHARE, PROPER_SHARE = Number(0, 1), Number(0, 1, open_low=True, open_high=True)
 PATH = Kind("a path; quote a number: key='\"7\"'", (str,))
 SWITCH = Kind("true or false", (bool,))
 
+_PATHS = """
+    input output report labelled gold analysis statistics page plot drift folder write export import
+    annotations out_of_fold model_uri behaviour_tests distill.articles text
+    tracking.uri tracking.experiment tracking.register
+    corpus.articles corpus.metadata corpus.annotations corpus.train corpus.test corpus.name
+"""
 #: What each key must be, where it is there and not null.
 RULES: dict[str, Number | Kind] = {
     "seed": Number(0, 2**32 - 1, whole=True),
@@ -107,33 +113,7 @@ RULES: dict[str, Number | Kind] = {
     "sample": COUNT,
     "corpus.strict": SWITCH,
     **dict.fromkeys(("explain", "behaviour", "predictions", "rollback"), SWITCH),
-    **dict.fromkeys(
-        (
-            *(
-                "input",
-                "output",
-                "report",
-                "labelled",
-                "gold",
-                "analysis",
-                "statistics",
-                "page",
-                "plot",
-                "drift",
-            ),
-            *("folder", "write", "export", "import", "annotations", "out_of_fold", "model_uri"),
-            *(
-                "behaviour_tests",
-                "distill.articles",
-                "tracking.uri",
-                "tracking.experiment",
-                "tracking.register",
-            ),
-            *("corpus.articles", "corpus.metadata", "corpus.annotations", "corpus.train", "corpus.test"),
-            *("corpus.name", "text"),
-        ),
-        PATH,
-    ),
+    **dict.fromkeys(_PATHS.split(), PATH),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gc
+import hashlib
 import json
 import os
 import shutil
@@ -94,6 +95,15 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
         shared = item._fixtureinfo.name2fixturedefs.values()
         if any(definitions[-1].scope == "module" for definitions in shared):
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
+def reseal(bundle: Path, *names: str) -> None:
+    """Make changed files agree with the manifest, as an attacker or another version would."""
+    path = bundle / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for name in names:
+        manifest["sha256"][name] = hashlib.sha256((bundle / name).read_bytes()).hexdigest()
+    path.write_text(json.dumps(manifest))
 
 
 @dataclass

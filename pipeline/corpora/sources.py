@@ -158,7 +158,7 @@ def _kind(path: Path) -> str | None:
 
 def _text_rows(path: Path, kind: str, wanted: Sequence[str], optional: Sequence[str]) -> Iterator[Place]:
     columns: list[str] = []
-    for place, row in tables.rows(path, kind, wanted[0], _raise):
+    for place, row in tables.rows(path, kind, wanted[0]):
         if not columns:
             columns = _present(str(path), list(row), wanted, optional)
         yield int(place.split()[-1]), {name: row.get(name) for name in columns}
@@ -232,7 +232,3 @@ def _feature_names(feature: Any) -> list[str] | None:
     if isinstance(inner, dict) or (inner is not None and not isinstance(feature, dict)):
         return _feature_names(inner)
     return [str(name) for name in names] if names else None
-
-
-def _raise(error: InputError) -> None:
-    raise error

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.models.finetuning import Floats, Ints, Recipe, Training
+from pipeline.models.margins import NEVER
 from pipeline.schema import ConfigError
 
 BATCH = 64  # texts embedded at once for the head
@@ -128,7 +129,7 @@ def logistic_heads(vectors: Floats, y: Floats, class_weight: str | None) -> list
     heads = []
     for column in (y > 0).T:
         if column.all() or not column.any():  # nothing to tell apart
-            heads.append((np.zeros(vectors.shape[1], np.float32), 20.0 if column.any() else -20.0))
+            heads.append((np.zeros(vectors.shape[1], np.float32), NEVER if column.any() else -NEVER))
         else:
             fitted = LogisticRegression(class_weight=class_weight, max_iter=1000).fit(vectors, column)
             heads.append((fitted.coef_[0].astype(np.float32), float(fitted.intercept_[0])))

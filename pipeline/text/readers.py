@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.schema import Article, InputError, nearest
 from pipeline.text.decoding import COMPRESSED, STDIN, read_text
 from pipeline.text.pages import html_text, markdown_text
-from pipeline.text.tables import OnError, require, rows
+from pipeline.text.tables import OnError, require, rows, stop
 
 FORMATS = {
     ".txt": "txt",
@@ -56,7 +56,7 @@ def read_articles(
     InputError
         One line that names file, row, field and remedy.
     """
-    report = on_error or _raise
+    report = on_error or stop
     seen: set[str] = set()
     for file, name in _files(Path(path)):
         try:
@@ -89,7 +89,7 @@ def read_rows(
     InputError
         Where the file is no table, a row is unreadable or a text is not a string.
     """
-    report = on_error or _raise
+    report = on_error or stop
     file = Path(path)
     kind = _kind(_existing(file))
     if kind not in _TABLES:
@@ -113,10 +113,6 @@ def sentence_row(row: dict[str, Any], text: str) -> dict[str, Any]:
     if value is None or isinstance(value, str):
         return {**row, text: value or ""}
     raise InputError(f"{text!r} must be a string, got {type(value).__name__}")
-
-
-def _raise(error: InputError) -> None:
-    raise error
 
 
 def _kind(path: PurePath) -> str | None:

@@ -22,7 +22,12 @@ _BATCH = 1024
 _MOST_UNPACKED = 1 << 34
 
 
-def rows(path: Path, kind: str, column: str, on_error: OnError) -> Iterator[Row]:
+def stop(error: InputError) -> None:
+    """Raise the error: what is done with a bad row unless told otherwise."""
+    raise error
+
+
+def rows(path: Path, kind: str, column: str, on_error: OnError = stop) -> Iterator[Row]:
     """Yield the rows of a table with the place each has in its file.
 
     Parameters
@@ -31,7 +36,7 @@ def rows(path: Path, kind: str, column: str, on_error: OnError) -> Iterator[Row]
     kind : {"jsonl", "csv", "tsv", "parquet"}
     column : str
         A column that must exist.
-    on_error : callable
+    on_error : callable, default=stop
         Given an InputError for each row that cannot be read; may raise it.
 
     Yields

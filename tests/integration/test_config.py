@@ -207,5 +207,7 @@ def test_a_target_in_a_file_is_refused_before_anything_is_made(target, compose):
 
 def test_modules_of_ones_own_are_named_in_the_environment(compose, monkeypatch):
     config = resolved(compose("weak", ["+functions.own={_target_: my_rules.question}", "input=x"]))
+    with pytest.raises(ConfigError, match=r"my_rules\.question"):
+        check(config)
     monkeypatch.setenv("PIPELINE_TRUSTED", "others, my_rules")
     check(config)

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.bundle import MANIFEST, STRUCTURE, WEIGHTS, load
 from pipeline.schema import ConfigError, InputError
+from tests.conftest import reseal
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,22 +25,12 @@ class Bomb:
         return Path.touch, (Path("ran"),)
 
 
-def sealed(folder, *names):
-    """Make the manifest agree with what was done to the bundle: a stranger can, too."""
-    import hashlib
-
-    manifest = json.loads((folder / MANIFEST).read_text())
-    for name in names:
-        manifest["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    (folder / MANIFEST).write_text(json.dumps(manifest))
-
-
 def structure(change):
     def damage(folder):
         found = json.loads((folder / STRUCTURE).read_text())
         change(found)
         (folder / STRUCTURE).write_text(json.dumps(found))
-        sealed(folder, STRUCTURE)
+        reseal(folder, STRUCTURE)
 
     return damage
 
@@ -47,7 +38,7 @@ def structure(change):
 def weights(data):
     def damage(folder):
         (folder / WEIGHTS).write_bytes(data)
-        sealed(folder, WEIGHTS)
+        reseal(folder, WEIGHTS)
 
     return damage
 
@@ -60,7 +51,7 @@ def with_pickle(name, listed=True):
     def damage(folder):
         (folder / name).write_bytes(pickle.dumps(Bomb()))
         if listed:
-            sealed(folder, name)
+            reseal(folder, name)
 
     return damage
 
@@ -103,7 +94,7 @@ def skops_of(schema):
         structure(lambda found: found.update(model={"class": "SkopsPart", "parameters": {}, "parts": []}))(
             folder
         )
-        sealed(folder, WEIGHTS)
+        reseal(folder, WEIGHTS)
 
     return damage
 
@@ -162,7 +153,7 @@ DAMAGES = {
         r"weights\.safetensors: not readable",
     ),
     "metadata nested a hundred thousand deep": (
-        lambda folder: (folder / STRUCTURE).write_text("[" * 100_000) and sealed(folder, STRUCTURE),
+        lambda folder: (folder / STRUCTURE).write_text("[" * 100_000) and reseal(folder, STRUCTURE),
         r"model\.json: not JSON",
     ),
     "pattern that never ends": (

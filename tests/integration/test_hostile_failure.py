@@ -102,6 +102,8 @@ def test_a_bundle_of_another_training_is_not_logged_with_it(train, corpus, tmp_p
     done = train(corpus, tmp_path, *QUICK, "tracking.uri=http://127.0.0.1:9")
     train(corpus, tmp_path, *QUICK, f"report={tmp_path / 'other'}", "model=majority")
     assert stage("log", f"report={done.report}").refused("is of another training than")
+    (done.report / "metrics.json").unlink()
+    assert stage("log", f"report={done.report}").refused("metrics.json", "train again")
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The bundle: same scores after a round trip, refused when damaged, loaded where nothing is installed."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -25,6 +24,7 @@ from pipeline.models.decision import Decision
 from pipeline.models.portable import portable
 from pipeline.models.training import scores
 from pipeline.schema import InputError, LabelSet
+from tests.conftest import reseal
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = [
@@ -88,13 +88,6 @@ def made(trained, compose):
 
 def files(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}
-
-
-def reseal(folder, name):
-    """Make a changed file agree with the manifest, as an attacker or another version would."""
-    manifest = json.loads((folder / MANIFEST).read_text())
-    manifest["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
 @pytest.mark.parametrize("name", MODELS)
