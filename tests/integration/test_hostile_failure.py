@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -17,6 +19,7 @@ import pytest
 
 from pipeline.bundle import load
 from pipeline.record import kept_at
+from pipeline.scoring import WorkerError, pieces
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["behaviour=false"]
@@ -245,6 +248,27 @@ def test_a_worker_killed_for_memory_is_one_line_and_the_rerun_goes_on(stage, tra
     done = stage("predict", *common, f"output={out}", "workers=2")
     assert done.code == 0, done.err
     assert out.read_bytes() == alone.read_bytes()
+
+
+def test_a_worker_that_was_just_starting_is_not_waited_for(monkeypatch):
+    late = get_context("spawn").Process(target=time.sleep, args=(600,), daemon=True)
+
+    class Broken:
+        def __init__(self, *_, **__):
+            late.start()
+
+        def submit(self, *_):
+            raise BrokenProcessPool
+
+        def shutdown(self, **_):
+            late.join(20)
+
+    monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor", Broken)
+    with pytest.raises(WorkerError, match="a worker was ended"):
+        list(pieces(None, None, [["row"]], 2))
+    ended = not late.is_alive()
+    late.kill()
+    assert ended
 
 
 def kill_a_child(out, wait=60):
