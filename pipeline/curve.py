@@ -80,7 +80,6 @@ def measure(
     """
     import numpy as np
     from rich.progress import track
-    from sklearn.base import clone
 
     from pipeline.evaluation.metrics import article_counts
     from pipeline.models.training import cross_validate, scores
@@ -95,9 +94,8 @@ def measure(
         chosen = np.random.default_rng((seed, draw)).permutation(names)[: -(-len(names) * share // 100)]
         inside = rows[np.isin(articles, chosen)]
         texts, y = data.column("text", inside), data.y[inside]
-        crossed = cross_validate(model, decision, texts, y, data.split.folds[inside])
-        fitted = clone(model).fit(texts, y)
-        given = crossed.decision.labels(crossed.decision.probabilities(scores(fitted, target.texts)))
+        crossed = cross_validate(model, decision, texts, y, data.split.folds[inside], fit_all=True)
+        given = crossed.decision.labels(crossed.decision.probabilities(scores(crossed.fitted, target.texts)))
         sizes[share, draw] = np.array([len(inside), *y.sum(axis=0)])
         counts[share, draw] = article_counts(target.y, given, target.groups)
     for share, draw in [(100, draw) for draw in range(1, draws)]:

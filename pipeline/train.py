@@ -190,10 +190,10 @@ def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -
     from rich.progress import track
 
     from pipeline.models.training import cross_validate
-    from pipeline.progress import timed
+    from pipeline.progress import SPENT, timed
 
-    def progress(folds: Iterable[int]) -> Iterable[int]:
-        return track(folds, description="cross-validation", transient=True)
+    def progress(fits: Iterable[int]) -> Iterable[int]:
+        return track(fits, description="training", transient=True)
 
     rows = data.split.train
     texts, y = data.column("text", rows), data.y[rows]
@@ -202,8 +202,11 @@ def fit(model: Any, decision: Any, data: Data, score_folds: int | None = None) -
         if hasattr(model, "settled"):
             model = model.settled(texts, y)
             say(f"chosen within the training part: {model.choice}")
-        crossed = cross_validate(model, decision, texts, y, folds, score_folds=score_folds, track=progress)
-        return model.fit(texts, y), crossed
+        crossed = cross_validate(
+            model, decision, texts, y, folds, score_folds=score_folds, fit_all=True, track=progress
+        )
+    SPENT["fit"] += crossed.elsewhere
+    return crossed.fitted, crossed
 
 
 def describe(data: Data) -> dict[str, Any]:

@@ -7,18 +7,15 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
-from sklearn.utils.validation import check_is_fitted
 
-from pipeline.models.portable import portable
+from pipeline.models.base import Estimator, check_fitted
 from pipeline.models.tokens import as_texts
-from pipeline.models.training import scores
 from pipeline.schema import ConfigError
 
 Floats = NDArray[np.float64]
 
 
-class Blend(BaseEstimator):
+class Blend(Estimator):
     """Add up the log-odds of classifiers trained on the same sentences.
 
     Parameters
@@ -44,6 +41,10 @@ class Blend(BaseEstimator):
 
     def fit(self, X: Sequence[str], y: Any) -> Self:  # noqa: N803
         """Train each on texts and 0/1 labels of shape (n_texts, n_labels)."""
+        from sklearn.base import clone
+
+        from pipeline.models.portable import portable
+
         if self.weights is not None and len(self.weights) != len(self.estimators):
             raise ConfigError(f"blend: {len(self.weights)} weights for {len(self.estimators)} classifiers")
         texts = as_texts(X)
@@ -52,10 +53,17 @@ class Blend(BaseEstimator):
 
     def decision_function(self, X: Sequence[str]) -> Floats:  # noqa: N803
         """Return scores of shape (n_texts, n_labels)."""
-        check_is_fitted(self, "parts")
+        check_fitted(self, "parts")
         texts = as_texts(X)
-        weights = [1 / len(self.parts)] * len(self.parts) if self.weights is None else self.weights
-        return np.sum([w * scores(part, texts) for w, part in zip(weights, self.parts, strict=True)], axis=0)
+        pairs = zip(self.part_weights, self.parts, strict=True)
+        return np.sum([weight * _scores(part, texts) for weight, part in pairs], axis=0)
+
+    @property
+    def part_weights(self) -> list[float]:
+        """What the scores of each part are multiplied by."""
+        if self.weights is None:
+            return [1 / len(self.parts)] * len(self.parts)
+        return list(self.weights)
 
     def state(self) -> dict[str, Any]:
         """Return weights and parts for `from_state`."""
@@ -68,3 +76,11 @@ class Blend(BaseEstimator):
         self = cls(**state["parameters"])
         self.parts = state["parts"]
         return self
+
+
+def _scores(part: Any, texts: Sequence[str]) -> Floats:
+    if hasattr(part, "decision_function"):
+        return np.asarray(part.decision_function(texts), np.float64).reshape(len(texts), -1)
+    from pipeline.models.training import scores
+
+    return scores(part, texts)

@@ -20,14 +20,13 @@ from scipy import sparse
 
 from pipeline.models.base import Estimator, Transformer, check_fitted
 from pipeline.models.cue_screen import Screen
-from pipeline.models.tokens import Ints, as_texts, utf8
+from pipeline.models.tokens import Ints, as_texts, plain, utf8
 from pipeline.schema import ConfigError, nearest
 
 Floats = NDArray[np.float64]
 
 _REFERENCE = re.compile(r"<([a-z_]+)>")
 _UPPER = re.compile(r"(?:^|[^\\])(?:\\\\)*[A-Z]")
-_STRAIGHT = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\xa0", " "))
 _BLOCK = 4096  # texts screened at once
 _WORTH_SCREENING = 500  # texts; for fewer, preparing the screen takes longer than it saves
 _LONGEST = 50_000  # characters of a pattern, words written out
@@ -192,18 +191,6 @@ class CueRules(Estimator):
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Rebuild a fitted classifier."""
         return cls(**state["parameters"]).fit()
-
-
-def plain(texts: Sequence[str]) -> pa.LargeStringArray:
-    """Return texts as the patterns expect them: lower case, straight quotes, no line breaks."""
-    rows = []
-    for text in texts:
-        line = text.lower().replace("\n", " ")
-        if not line.isascii():
-            for fancy, simple in _STRAIGHT:
-                line = line.replace(fancy, simple)
-        rows.append(line)
-    return utf8(rows)
 
 
 def _matches(pieces: list[tuple[Ints, pa.LargeStringArray]], regex: str) -> Ints:

@@ -52,6 +52,8 @@ class Distilled(BaseEstimator):
     Hinton, Vinyals & Dean (2015). Distilling the knowledge in a neural network.
     """
 
+    all_cores = True
+
     def __init__(
         self,
         *,

@@ -53,6 +53,7 @@ class Encoder(Transformer):
     """
 
     requirements = REQUIREMENTS
+    all_cores = True
 
     def __init__(
         self,

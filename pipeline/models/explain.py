@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline.models.arrow_tfidf import ArrowTfidf
-from pipeline.models.cues import CueRules, Cues, plain
+from pipeline.models.blend import Blend
+from pipeline.models.convolution import Convolution
+from pipeline.models.cues import CueRules, Cues
 from pipeline.models.linear import Chain, Concatenation, LinearHead
 from pipeline.models.ngrams import Tokens
 from pipeline.models.static import Static, nearest
-from pipeline.models.tokens import as_texts
+from pipeline.models.tokens import as_texts, plain
 
 Floats = NDArray[np.float64]
 LONGEST = 48  # characters of a match that are shown
@@ -29,9 +31,10 @@ class Reason:
 
     Attributes
     ----------
-    kind : {"words", "meaning", "read as", "cue", "other"}
+    kind : {"words", "meaning", "read as", "phrase", "cue", "other"}
         Words of the sentence; the place of a word among word vectors; words read as the frequent words
-        nearest in meaning; a cue group that matches; features without names.
+        nearest in meaning; what filters of a convolution answer to; a cue group that matches; features
+        without names.
     text : str
         The words of the sentence, or the name of the cue group or of the features.
     weights : ndarray of shape (n_labels,)
@@ -47,7 +50,7 @@ class Reason:
 
 
 def explain(scorer: Any, texts: Sequence[str]) -> tuple[list[list[Reason]], Floats] | None:
-    """Return the reasons of each text and the intercepts, or None where the scorer is not linear.
+    """Return the reasons of each text and the intercepts, or None where scores are no sum of reasons.
 
     Parameters
     ----------
@@ -64,9 +67,13 @@ def explain(scorer: Any, texts: Sequence[str]) -> tuple[list[list[Reason]], Floa
     Notes
     -----
     The mean of a sentence's word vectors is a sum over its words, so that its contribution, too, is a sum
-    over words.
+    over words. A convolution's score is a sum over its filters, each of which answers to one window.
     """
     texts = [text or "" for text in texts]
+    if isinstance(scorer, Blend):
+        return _blend(scorer, texts)
+    if isinstance(scorer, Convolution):
+        return _phrases(scorer, texts), np.asarray(scorer.head_.intercept, np.float64)
     if isinstance(scorer, CueRules):
         reasons = _cues(scorer.cues_, texts, scorer.weights_.T)
         return reasons, np.full(scorer.weights_.shape[1], -0.5)
@@ -100,13 +107,43 @@ def by_words(reasons: Sequence[Reason]) -> list[Reason]:
     """Return reasons with those of the same words in one: the words themselves, their meaning, as read."""
     merged: dict[tuple[str, str], Reason] = {}
     for reason in reasons:
-        kind = "words" if reason.kind in ("words", "meaning", "read as") else reason.kind
+        kind = "words" if reason.kind in ("words", "meaning", "read as", "phrase") else reason.kind
         key = kind, reason.text
         before = merged.get(key)
         note = reason.note or (before.note if before else "")
         weights = reason.weights + (before.weights if before else 0.0)
         merged[key] = Reason(kind, reason.text, weights, note)
     return list(merged.values())
+
+
+def _blend(blend: Blend, texts: Sequence[str]) -> tuple[list[list[Reason]], Floats] | None:
+    reasons: list[list[Reason]] = [[] for _ in texts]
+    intercepts: Any = 0.0
+    for weight, part in zip(blend.part_weights, blend.parts, strict=True):
+        if (found := explain(part, texts)) is None:
+            return None
+        intercepts = intercepts + weight * found[1]
+        for together, own in zip(reasons, found[0], strict=True):
+            together += [replace(reason, weights=weight * reason.weights) for reason in own]
+    return reasons, intercepts
+
+
+def _phrases(part: Convolution, texts: Sequence[str]) -> list[list[Reason]]:
+    """Give what each filter answers to the pieces in its best window."""
+    answers, (pieces, places) = part.answers(texts), part.best_windows(texts)
+    widths = np.repeat(part.widths, part.filters)
+    found = []
+    for answer, written, begin in zip(answers, pieces, places, strict=True):
+        weights: dict[tuple[int, int], Floats] = {}
+        for i in np.flatnonzero(answer):
+            window = int(begin[i]), min(int(begin[i] + widths[i]), len(written))
+            weights[window] = weights.get(window, 0.0) + answer[i] * part.head_.coef[:, i]
+        found.append([Reason("phrase", _glued(written[b:e]), weight) for (b, e), weight in weights.items()])
+    return found
+
+
+def _glued(pieces: Sequence[str]) -> str:
+    return " ".join(pieces).replace(" ##", "").removeprefix("##") or "(nothing)"
 
 
 def _features(part: Any, texts: Sequence[str], coef: Floats, known: pa.Array | None) -> list[list[Reason]]:

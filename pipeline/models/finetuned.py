@@ -76,6 +76,7 @@ class FineTuned(Estimator):
     """
 
     requirements = REQUIREMENTS
+    all_cores = True
 
     def __init__(
         self,

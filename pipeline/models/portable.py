@@ -25,6 +25,7 @@ CLASSES = {
     "CharTfidf": "pipeline.models.chars",
     "Chain": "pipeline.models.linear",
     "Concatenation": "pipeline.models.linear",
+    "Convolution": "pipeline.models.convolution",
     "CueRules": "pipeline.models.cues",
     "Cues": "pipeline.models.cues",
     "Decision": "pipeline.models.decision",

@@ -16,6 +16,8 @@ Ints = NDArray[np.int64]
 BLANK = 32
 _WORD_BYTES = bytes(c if chr(c).isalnum() or c == ord("_") or c >= 128 else BLANK for c in range(256))
 _WORD_BYTES_LOWER = _WORD_BYTES.lower()  # of ASCII alone
+_MARK_BYTES = bytes(c if chr(c).isprintable() or c >= 128 else BLANK for c in range(256))
+_STRAIGHT = (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("\xa0", " "))
 _DIGITS_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
 TEXT_COLUMN = "text"
 
@@ -71,6 +73,17 @@ class Texts(list[str]):
     def words(self) -> Words:
         """The words as written, one-letter ones included."""
         return _find_words(self, lowercase=False)
+
+    @cached_property
+    def words_and_marks(self) -> Words:
+        """The words, lower-cased, and each ASCII mark of punctuation as a word; quotes are straight."""
+        lines = plain(self)
+        if not len(lines):
+            return _find_words(self, lowercase=True)
+        data, bounds = translated(lines, _MARK_BYTES)
+        _blank_symbols(data)
+        marks = (data < 128) & (data != BLANK) & (np.frombuffer(_WORD_BYTES, np.uint8)[data] == BLANK)
+        return runs(data, bounds, marks)[0]
 
 
 def as_texts(texts: object) -> Texts:
@@ -148,6 +161,18 @@ def utf8(texts: Sequence[str]) -> pa.LargeStringArray:
     return pa.LargeStringArray.from_buffers(len(encoded), *buffers)
 
 
+def plain(texts: Sequence[str]) -> pa.LargeStringArray:
+    """Return texts in lower case, with straight quotes and without line breaks."""
+    rows = []
+    for text in texts:
+        line = text.lower().replace("\n", " ")
+        if not line.isascii():
+            for fancy, simple in _STRAIGHT:
+                line = line.replace(fancy, simple)
+        rows.append(line)
+    return utf8(rows)
+
+
 def _find_words(texts: Sequence[str], *, lowercase: bool) -> Words:
     """Find all runs of word characters.
 
@@ -172,7 +197,7 @@ def translated(texts: pa.LargeStringArray, table: bytes) -> tuple[NDArray[np.uin
     return np.frombuffer(bytearray(buffer or b"").translate(table), np.uint8), bounds
 
 
-def runs(data: NDArray[np.uint8], bounds: Ints) -> tuple[Words, Ints]:
+def runs(data: NDArray[np.uint8], bounds: Ints, alone: NDArray[np.bool_] | None = None) -> tuple[Words, Ints]:
     """Return the runs of bytes that are not blank, and where each begins.
 
     Parameters
@@ -181,11 +206,14 @@ def runs(data: NDArray[np.uint8], bounds: Ints) -> tuple[Words, Ints]:
         UTF-8 of all texts, one after the other.
     bounds : ndarray of shape (n_texts + 1,)
         Where texts begin and end; a run does not go on from one text to the next.
+    alone : ndarray of bool of shape (n_bytes,), optional
+        Bytes that are a run each.
     """
     inside = data != BLANK
     first, last = inside.copy(), inside.copy()
-    first[1:] &= ~inside[:-1]
-    last[:-1] &= ~inside[1:]
+    joined = inside if alone is None else inside & ~alone
+    first[1:] &= ~(joined[:-1] & joined[1:])
+    last[:-1] &= ~(joined[1:] & joined[:-1])
     full = bounds[1:] > bounds[:-1]
     first[bounds[:-1][full]] = inside[bounds[:-1][full]]
     last[bounds[1:][full] - 1] = inside[bounds[1:][full] - 1]

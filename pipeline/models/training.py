@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import gc
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +15,13 @@ from scipy.special import logit
 from sklearn.base import clone
 
 from pipeline.models.decision import Decision
-from pipeline.schema import ConfigError
+from pipeline.schema import ConfigError, PipelineError
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
 Ints = NDArray[np.int64]
+
+WORTH_PROCESSES = 5_000  # texts: fewer are trained on sooner than another process has started
 
 
 @dataclass(slots=True)
@@ -35,6 +40,10 @@ class CrossValidated:
         Fitted on all out-of-fold scores: the one to serve.
     repeat : ndarray of shape (n_sentences,)
         From which dealing of the folds a row is, from 0.
+    fitted : estimator or None
+        Fitted on all texts, where that was asked for.
+    elsewhere : float
+        Processor time that other processes spent on fitting, in seconds.
     """
 
     rows: Ints
@@ -43,6 +52,8 @@ class CrossValidated:
     predicted: Labels
     decision: Decision
     repeat: Ints
+    fitted: Any = None
+    elsewhere: float = 0.0
 
 
 def scores(model: Any, texts: Any) -> Floats:
@@ -68,6 +79,7 @@ def cross_validate(
     folds: Ints,
     *,
     score_folds: int | None = None,
+    fit_all: bool = False,
     track: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> CrossValidated:
     """Fit on all folds but one, score that one, for each; then choose thresholds.
@@ -84,6 +96,8 @@ def cross_validate(
     score_folds : int, optional
         Fit and score only so many times a repeat, for a model that takes long; default: once for
         each fold.
+    fit_all : bool, default=False
+        Fit a clone on all texts, too.
     track : callable, optional
         Wraps the folds, to show progress.
 
@@ -98,20 +112,29 @@ def cross_validate(
     the scores of the one model that is served, and would flatter it. Each repeat labels every sentence
     by itself; scores and metrics are of all repeats together.
 
+    With many texts, folds are fitted side by side, each on a core of its own, unless the model has a use
+    for all cores itself (`all_cores`).
+
     Raises
     ------
     ConfigError
         Where there are not that many folds.
+    PipelineError
+        Where the system ended a process.
     """
     deals = np.atleast_2d(folds)
     jobs = [(n, fold) for n, deal in enumerate(deals) for fold in _scored(deal, score_folds)]
     held_out = [np.zeros((len(deal), y.shape[1])) for deal in deals]
-    for job in track(range(len(jobs))):
-        n, fold = jobs[job]
-        inside = np.flatnonzero(deals[n] != fold).tolist()
-        outside = np.flatnonzero(deals[n] == fold).tolist()
-        fitted = clone(model).fit([texts[i] for i in inside], y[inside])
-        held_out[n][outside] = scores(fitted, [texts[i] for i in outside])
+    masks = [deals[n] == fold for n, fold in jobs] + [np.zeros(len(texts), bool)] * fit_all
+    done = fits(model, texts, y, masks)
+    elsewhere, whole = 0.0, None
+    for job in track(range(len(masks))):
+        fitted, found, seconds = next(done)
+        elsewhere += seconds
+        if job < len(jobs):
+            held_out[jobs[job][0]][masks[job]] = found
+        else:
+            whole = fitted
     rows = [np.flatnonzero(np.isin(deal, _scored(deal, score_folds))) for deal in deals]
     labelled = [
         _label(decision, found[some], y[some], deal[some])
@@ -121,7 +144,82 @@ def cross_validate(
     probabilities, predicted = (np.concatenate(parts) for parts in zip(*labelled, strict=True))
     final = clone(decision).fit(found, y[every])
     repeat = np.repeat(np.arange(len(deals)), [len(some) for some in rows])
-    return CrossValidated(every, found, probabilities, predicted, final, repeat)
+    return CrossValidated(every, found, probabilities, predicted, final, repeat, whole, elsewhere)
+
+
+def fits(
+    model: Any, texts: Sequence[str], y: Labels, masks: Sequence[NDArray[np.bool_]]
+) -> Iterator[tuple[Any, Floats, float]]:
+    """Fit a clone without the texts of each mask, and score these.
+
+    Parameters
+    ----------
+    model : estimator
+    texts : sequence of str
+    y : ndarray of shape (n_texts, n_labels)
+    masks : sequence of ndarray of bool of shape (n_texts,)
+
+    Yields
+    ------
+    fitted : estimator or None
+        Where the mask is empty.
+    scores : ndarray of shape (n_masked, n_labels)
+    seconds : float
+        Of processor time in another process.
+
+    Raises
+    ------
+    PipelineError
+        Where the system ended a process.
+    """
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from joblib.parallel import get_active_backend
+
+    cores = min(len(os.sched_getaffinity(0)), len(masks))
+    nested = get_active_backend()[0].nesting_level > 0
+    if cores < 2 or nested or len(texts) < WORTH_PROCESSES or takes_all_cores(model):
+        yield from (_fit(model, texts, y, mask) for mask in masks)
+        return
+    try:
+        with Parallel(cores, backend="loky", return_as="generator") as parallel:
+            yield from parallel(delayed(_fit_elsewhere)(model, texts, y, mask) for mask in masks)
+    except TerminatedWorkerError:
+        raise PipelineError(
+            "training: the system ended a process, perhaps for want of memory; one core needs half as "
+            "much: taskset -c 0 python -m pipeline.train …"
+        ) from None
+
+
+def takes_all_cores(model: Any) -> bool:
+    """Return whether a model, or a part of it, says that it has a use for all cores itself."""
+    if getattr(model, "all_cores", False):
+        return True
+    if isinstance(model, Mapping):
+        return any(map(takes_all_cores, model.values()))
+    if isinstance(model, list | tuple):
+        return any(map(takes_all_cores, model))
+    return hasattr(model, "get_params") and takes_all_cores(model.get_params(deep=False))
+
+
+def _fit(model: Any, texts: Sequence[str], y: Labels, mask: NDArray[np.bool_]) -> tuple[Any, Floats, float]:
+    inside, outside = np.flatnonzero(~mask), np.flatnonzero(mask).tolist()
+    fitted = clone(model).fit([texts[i] for i in inside.tolist()], y[inside])
+    if not outside:
+        return fitted, np.zeros((0, y.shape[1])), 0.0
+    return None, scores(fitted, [texts[i] for i in outside]), 0.0
+
+
+def _fit_elsewhere(
+    model: Any, texts: Sequence[str], y: Labels, mask: NDArray[np.bool_]
+) -> tuple[Any, Floats, float]:
+    from joblib import parallel_config
+
+    gc.freeze()  # what imports made is not looked through again and again
+    began = time.process_time()
+    with parallel_config("sequential"):  # threads would share liblinear's random generator
+        fitted, found, _ = _fit(model, texts, y, mask)
+    return fitted, found, time.process_time() - began
 
 
 def _scored(deal: Ints, score_folds: int | None) -> Ints:

@@ -194,11 +194,22 @@ def test_a_wrong_setting_is_one_line(name, stage, corpus, tmp_path, monkeypatch)
     }
 
 
+def test_classifiers_made_of_others_have_them_as_they_are(compose):
+    alone = {
+        name: resolved(compose("train", [f"model={name}"]))["model"]["estimator"]
+        for name in ("ensemble", "hybrid", "convolution", "finetuned", "blend", "distilled")
+    }
+    linear = alone["hybrid"]
+    assert alone["ensemble"]["estimators"] == [linear, alone["convolution"]]
+    assert alone["blend"]["estimators"] == [linear, alone["convolution"], alone["finetuned"]]
+    assert alone["distilled"]["features"] == linear["steps"][0][1]
+
+
 @pytest.mark.parametrize(
     "target", ["os.system", "builtins.eval", "pipeline.models.base.sys.exit", "sklearn.os.PathLike"]
 )
 def test_a_target_in_a_file_is_refused_before_anything_is_made(target, compose):
-    config = compose("train", [f"model.estimator.steps.0.1._target_={target}"])
+    config = compose("train", ["model=hybrid", f"model.estimator.steps.0.1._target_={target}"])
     with pytest.raises(
         ConfigError, match=r"^model\.estimator\.steps\.0\.1\._target_=.*PIPELINE_TRUSTED=MODULE"
     ):

@@ -505,7 +505,11 @@ def test_parts_can_be_called_from_a_notebook(trained, compose):
     assert (data.y == indicator(data.table["labels"].to_pylist(), labels)).all()
     model = instantiate(config.model.estimator, _convert_="all")
     fitted, crossed = fit(model, instantiate(config.decision, task="multilabel"), data)
-    assert fitted is model
+    texts = ["He denied it.", ""]
+    served = load(trained.bundle)
+    assert served.decision.probabilities(fitted.decision_function(texts)) == pytest.approx(
+        served.probabilities(texts)
+    )
     blocks, _ = evaluate_both(load(trained.bundle), crossed, data, config.seed)
     assert blocks == {name: trained.metrics[name] for name in BLOCKS}
 

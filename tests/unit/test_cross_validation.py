@@ -1,11 +1,21 @@
 """Nothing that a fold is judged by has seen its labels."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
 
+from pipeline.models import training
+from pipeline.models.arrow_tfidf import ArrowTfidf
+from pipeline.models.blend import Blend
 from pipeline.models.decision import Decision
-from pipeline.models.training import cross_validate
+from pipeline.models.training import cross_validate, takes_all_cores
+from pipeline.schema import PipelineError
 
 RNG = np.random.default_rng(3)
 N = 240
@@ -92,3 +102,62 @@ def test_a_repeat_is_labelled_as_if_alone():
         assert (both.rows[part] == alone.rows).all()
         assert (both.predicted[part] == alone.predicted).all()
         assert (both.probabilities[part] == alone.probabilities).all()
+
+
+LINEAR = make_pipeline(ArrowTfidf(), OneVsRestClassifier(LogisticRegression()))
+SENTENCES = [f"{'bank' if a else 'court'} {'said' if b else 'denied'} {i % 7}0" for i, (a, b) in enumerate(Y)]
+
+
+class AllCores(BaseEstimator):
+    all_cores = True
+
+
+class Dies(Reads):
+    """Ends its process, as the system does where memory runs out."""
+
+    def fit(self, texts, y):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture
+def many(monkeypatch):
+    """Have a few texts count as many, on a machine of two cores."""
+    monkeypatch.setattr(training, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(training.os, "sched_getaffinity", lambda _: {0, 1})
+
+
+@pytest.mark.parametrize("fit_all", [False, True])
+def test_side_by_side_is_as_one_after_the_other(fit_all, monkeypatch, many):
+    beside = cross_validate(LINEAR, Decision(), SENTENCES, Y, FOLDS, fit_all=fit_all)
+    monkeypatch.setattr(training.os, "sched_getaffinity", lambda _: {0})
+    alone = cross_validate(LINEAR, Decision(), SENTENCES, Y, FOLDS, fit_all=fit_all)
+    assert np.array_equal(beside.scores, alone.scores)
+    assert beside.elsewhere > 0 == alone.elsewhere
+    if not fit_all:
+        assert beside.fitted is alone.fitted is None
+    else:
+        assert np.array_equal(*(one.fitted.decision_function(SENTENCES) for one in (beside, alone)))
+
+
+def test_all_texts_are_fitted_on_for_the_model_to_serve():
+    found = cross_validate(Recalls(), Decision(), TEXTS, Y, FOLDS, fit_all=True)
+    assert len(found.fitted.known_) == N and not found.scores.any()
+
+
+def test_a_process_that_was_ended_is_one_line(many):
+    with pytest.raises(PipelineError, match="the system ended a process"):
+        cross_validate(Dies(), Decision(), TEXTS, Y, FOLDS)
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted"),
+    [
+        (LINEAR, False),
+        (make_pipeline(ArrowTfidf(), AllCores()), True),
+        (Blend([LINEAR, AllCores()]), True),
+        (Blend([LINEAR, LINEAR]), False),
+    ],
+    ids=["linear", "in a pipeline", "in a blend", "linear blend"],
+)
+def test_what_has_a_use_for_all_cores_is_trained_alone(model, wanted):
+    assert takes_all_cores(model) is wanted

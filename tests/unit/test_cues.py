@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from pipeline.models.cue_screen import beginnings, needed
-from pipeline.models.cues import CueRules, Cues, compile_cues, plain, read_cues
+from pipeline.models.cues import CueRules, Cues, compile_cues, read_cues
 from pipeline.models.portable import CLASSES, assemble, dismantle
+from pipeline.models.tokens import plain
 from pipeline.schema import ConfigError
 
 NEWS = Path(__file__).parents[2] / "conf" / "cues" / "news.yaml"

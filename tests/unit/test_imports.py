@@ -144,7 +144,8 @@ def test_only_stages_and_their_frame_know_hydra():
 
 @pytest.mark.parametrize("package", ["pickle", "joblib", "cloudpickle", "dill"])
 def test_nobody_pickles(package):
-    assert users(package) == set()
+    side_by_side = {"models.training"}  # what its processes hand each other is never on disk
+    assert users(package) == (side_by_side if package == "joblib" else set())
 
 
 def test_only_search_knows_optuna():

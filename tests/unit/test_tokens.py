@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.models.tokens import as_texts, words
+from pipeline.models.tokens import as_texts, plain, words
 
 WORD = re.compile(r"(?u)\b\w\w+\b")
 # Surrogates apart, everything; and often what splits or joins words in news.
@@ -120,3 +120,21 @@ def test_texts_in_any_container_are_the_same(texts):
 def test_what_is_no_text_is_refused(texts, message):
     with pytest.raises(TypeError, match=message):
         as_texts(texts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS)
+def test_words_and_marks_are_those_of_the_regular_expression(texts):
+    found = as_texts(texts).words_and_marks
+    said = iter(found.vocabulary.take(pa.array(found.ids)).to_pylist())
+    for text, count in zip(texts, found.counts, strict=True):
+        line = plain([text])[0].as_py()
+        wanted = re.findall(r"(?u)\w+|[!-/:-@\[-^`{-~]", line)
+        assert [next(said) for _ in range(count)] == wanted
+
+
+def test_marks_are_words_of_their_own():
+    found = as_texts(["“It’s over,” he said — at 3.5%…", ""]).words_and_marks
+    wanted = ['"', "it", "'", "s", "over", ",", '"', "he", "said", "at", "3", ".", "5", "%"]
+    assert found.vocabulary.take(pa.array(found.ids)).to_pylist() == wanted
+    assert found.counts.tolist() == [len(wanted), 0]

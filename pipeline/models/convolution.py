@@ -1,0 +1,210 @@
+"""A small convolutional network over sub-word pieces: word order, at the speed of a look-up.
+
+It reads every window of one, two or three pieces; each of its filters answers to the one window of a
+sentence that it likes best. NumPy trains it, in seconds; scoring needs neither matrix products nor torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.models.base import Estimator, check_fitted
+from pipeline.models.linear import LinearHead
+from pipeline.models.ngrams import Tokens
+from pipeline.models.pieces import Pieces
+from pipeline.models.static import DEFAULT, WordVectors
+from pipeline.models.tokens import as_texts
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_BLOCK = 512  # texts at once: what they take up stays in the processor's cache
+_STEPS = 127  # of eight bits, to either side
+
+
+class Convolution(Estimator):
+    """Score texts by the best window of pieces of each filter.
+
+    Parameters
+    ----------
+    source : str, default="minilm"
+        Where the vectors of pieces start from: see `pipeline.models.static.WordVectors.load`.
+    dimensions : int, default=128
+        How many of their first dimensions are used.
+    widths : sequence of int, default=(1, 2, 3)
+        Pieces in a window.
+    filters : int, default=64
+        Of each width.
+    epochs : int, default=6
+    rate : float, default=0.008
+        Adam's, at its height: it rises for a tenth of the training and then falls to nothing.
+    dropout : float, default=0.3
+        Share of filters left out of a training step.
+    word_dropout : float, default=0.1
+        Share of pieces left out of a training step.
+    random_state : int, default=0
+
+    Attributes
+    ----------
+    table_ : ndarray of int8 of shape (n_pieces + 1, sum(widths) * filters)
+        What each piece adds to each filter, at each place in its window; the last row is that of none.
+    scale_, shift_ : ndarray of shape (len(widths) * filters,)
+        A filter's answer is the largest sum over its windows, times `scale_`, plus `shift_`; or 0 where
+        that is negative.
+    head_ : LinearHead
+        What answers add to the scores, which are log-odds.
+
+    Notes
+    -----
+    The vectors of pieces are trained with the rest. Afterwards they are multiplied by the filters once
+    and for all and stored in eight bits, so that scores come from sums of whole numbers: those of a text
+    depend on no other text, to the last bit.
+
+    References
+    ----------
+    Kim, Y. (2014). Convolutional neural networks for sentence classification. EMNLP 2014.
+    """
+
+    requirements = ("tokenizers",)
+
+    def __init__(
+        self,
+        *,
+        source: str = DEFAULT,
+        dimensions: int = 128,
+        widths: Sequence[int] = (1, 2, 3),
+        filters: int = 64,
+        epochs: int = 6,
+        rate: float = 0.008,
+        dropout: float = 0.3,
+        word_dropout: float = 0.1,
+        random_state: int = 0,
+    ) -> None:
+        self.source = source
+        self.dimensions = dimensions
+        self.widths = widths
+        self.filters = filters
+        self.epochs = epochs
+        self.rate = rate
+        self.dropout = dropout
+        self.word_dropout = word_dropout
+        self.random_state = random_state
+
+    def fit(self, X: Sequence[str], y: NDArray[np.int8]) -> Self:  # noqa: N803
+        """Learn from texts and 0/1 labels of shape (n_texts, n_labels)."""
+        from pipeline.models.convolution_training import Recipe, train
+
+        loaded = WordVectors.load(self.source)
+        vectors = loaded.table[:, : self.dimensions].astype(np.float32)
+        self.pieces_ = Pieces(loaded.tokenizer)
+        recipe = Recipe(
+            tuple(self.widths),
+            self.filters,
+            self.epochs,
+            self.rate,
+            self.dropout,
+            self.word_dropout,
+            self.random_state,
+        )
+        y = np.asarray(y).reshape(len(y), -1)
+        trained = train(vectors, self._tokens(as_texts(X), len(vectors)), y, recipe)
+        self.table_, self.scale_ = in_eight_bits(trained.table, self.widths, self.filters)
+        self.shift_ = trained.shift
+        self.head_ = LinearHead(trained.coef.astype(np.float64), trained.intercept.astype(np.float64))
+        return self
+
+    def decision_function(self, X: Sequence[str]) -> Floats:  # noqa: N803
+        """Return scores of shape (n_texts, n_labels)."""
+        check_fitted(self, "table_")
+        return self.head_.decision_function(self.answers(X))
+
+    def answers(self, X: Sequence[str]) -> Floats:  # noqa: N803
+        """Return what the filters answer, shape (n_texts, len(widths) * filters), none below 0."""
+        tokens = self._tokens(as_texts(X), len(self.table_) - 1)
+        found = [np.zeros((0, len(self.scale_)), np.int16)]
+        for sums, begin, end in self._windows(tokens):
+            borders = np.column_stack([begin, end]).ravel()
+            found.append(np.hstack([np.maximum.reduceat(one, borders)[::2] for one in sums]))
+        return np.maximum(np.concatenate(found) * self.scale_ + self.shift_, 0.0)
+
+    def best_windows(self, X: Sequence[str]) -> tuple[list[list[str]], list[Ints]]:  # noqa: N803
+        """Return the pieces of each text, and where each filter's best window begins, by text.
+
+        Returns
+        -------
+        pieces : list of list of str
+        places : list of ndarray of shape (len(widths) * filters,)
+        """
+        tokens = self._tokens(as_texts(X), len(self.table_) - 1)
+        names = self.pieces_.names(tokens.ids)
+        ends = np.cumsum(tokens.counts)
+        written = [names[e - n : e] for n, e in zip(tokens.counts, ends, strict=True)]
+        places = [
+            np.concatenate([one[b:e].argmax(axis=0) for one in sums])
+            for sums, begin, end in self._windows(tokens)
+            for b, e in zip(begin, end, strict=True)
+        ]
+        return written, places
+
+    def state(self) -> dict[str, Any]:
+        """Return parameters and arrays for `from_state`."""
+        check_fitted(self, "table_")
+        arrays = {
+            "table": self.table_,
+            "scale": self.scale_,
+            "shift": self.shift_,
+            "coef": self.head_.coef,
+            "intercept": self.head_.intercept,
+            "tokenizer": np.frombuffer(self.pieces_.compact(), np.uint8),
+        }
+        return {"parameters": self.get_params() | {"widths": list(self.widths)}, "arrays": arrays}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Rebuild a fitted classifier."""
+        self, arrays = cls(**state["parameters"]), state["arrays"]
+        self.table_, self.scale_, self.shift_ = (arrays[name] for name in ("table", "scale", "shift"))
+        self.head_ = LinearHead(arrays["coef"], arrays["intercept"])
+        self.pieces_ = Pieces(arrays["tokenizer"].tobytes().decode())
+        return self
+
+    def _tokens(self, texts: Sequence[str], size: int) -> Tokens:
+        found = self.pieces_.find(texts)
+        return Tokens(np.minimum(found.ids, size - 1), found.counts)
+
+    def _windows(self, tokens: Tokens) -> Iterator[tuple[list[NDArray[np.int16]], Ints, Ints]]:
+        """Yield, block by block, sums over the windows of each width, and where each text begins and ends.
+
+        A text has a window for each of its pieces, and one of nothing where it has none; at its end
+        windows go on into pieces that add nothing.
+        """
+        apart, ends = max(self.widths), np.concatenate([[0], np.cumsum(tokens.counts)])
+        for first in range(0, len(tokens.counts), _BLOCK):
+            counts = tokens.counts[first : first + _BLOCK]
+            begin = np.cumsum(counts + apart) - counts - apart
+            laid = np.full(int((counts + apart).sum()), len(self.table_) - 1)
+            ids = tokens.ids[ends[first] : ends[first + len(counts)]]
+            laid[np.arange(len(ids)) + np.repeat(np.arange(len(counts)) * apart, counts)] = ids
+            rows, sums, column = self.table_[laid], [], 0
+            for width in self.widths:
+                one = rows[:, column : column + self.filters].astype(np.int16)
+                for k in range(1, width):
+                    one[:-k] += rows[k:, column + k * self.filters : column + (k + 1) * self.filters]
+                sums.append(one)
+                column += width * self.filters
+            yield sums, begin, begin + np.maximum(counts, 1)
+
+
+def in_eight_bits(
+    table: NDArray[np.float32], widths: Sequence[int], filters: int
+) -> tuple[NDArray[np.int8], Floats]:
+    """Return a table of whole numbers with a row of zeros after it, and what one is worth by filter."""
+    owner = np.concatenate([np.tile(np.arange(filters) + i * filters, w) for i, w in enumerate(widths)])
+    largest = np.zeros(len(widths) * filters)
+    np.maximum.at(largest, owner, np.abs(table).max(axis=0))
+    scale = np.maximum(largest, 1e-6) / _STEPS
+    numbers = np.rint(table / scale[owner]).astype(np.int8)
+    return np.vstack([numbers, np.zeros((1, table.shape[1]), np.int8)]), scale

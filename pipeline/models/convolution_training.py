@@ -1,0 +1,229 @@
+"""Training a small convolutional network over pieces of words, in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.models.ngrams import Tokens
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+LONGEST = 96  # pieces of a text that are trained on
+DECAY = 1e-4
+WARM_UP = 0.1
+FIRST, SECOND, TINY = 0.9, 0.999, 1e-8  # Adam's
+OUTSIDE = np.float32(-1e4)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train; see `pipeline.models.convolution.Convolution`."""
+
+    widths: tuple[int, ...]
+    filters: int
+    epochs: int
+    rate: float
+    dropout: float
+    word_dropout: float
+    seed: int
+
+    @property
+    def columns(self) -> int:
+        """Filters, counted once for each place in their windows."""
+        return self.filters * sum(self.widths)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained network; for each filter, its answer is the largest sum over windows plus `shift`."""
+
+    table: Floats
+    shift: Floats
+    coef: Floats
+    intercept: Floats
+
+
+def train(vectors: Floats, tokens: Tokens, y: NDArray[np.int8], recipe: Recipe) -> Trained:
+    """Train filters, vectors and weights against the binary cross-entropy of each label.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_pieces, n_dimensions)
+        Of which those of pieces in the texts are trained.
+    tokens : Tokens
+        Pieces of the texts.
+    y : ndarray of shape (n_texts, n_labels)
+    recipe : Recipe
+
+    Notes
+    -----
+    Kingma & Ba (2015), Adam, with decoupled weight decay. On one thread, since how many add up a matrix
+    product changes its last bits, and with them all that follows.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        network = _Network(vectors, y, recipe)
+        size = int(np.clip(len(y) // 200, 16, 128))
+        steps = recipe.epochs * -(-len(y) // size)
+        rng, step = np.random.default_rng(recipe.seed), 0
+        for _ in range(recipe.epochs):
+            for rows in _batches(tokens.counts, size, rng):
+                ids, inside = _laid_out(tokens, rows, len(vectors))
+                ids = np.where((rng.random(ids.shape) < recipe.word_dropout) & inside, len(vectors), ids)
+                share = min((step + 1) / (WARM_UP * steps), (steps - step) / ((1 - WARM_UP) * steps))
+                step += 1
+                kept = rng.random((len(rows), network.answers), np.float32) >= recipe.dropout
+                network.learn(ids, inside, kept, y[rows].astype(np.float32), recipe.rate * share)
+        return network.trained()
+
+
+class _Network:
+    """Weights, their gradients, and Adam's memory of them."""
+
+    def __init__(self, vectors: Floats, y: NDArray[np.int8], recipe: Recipe) -> None:
+        rng = np.random.default_rng([recipe.seed, 1])
+        size, dimensions, heads = len(vectors), vectors.shape[1], recipe.filters * len(recipe.widths)
+        self.recipe, self.answers, self.none, self.steps = recipe, heads, size, 0
+        start = np.vstack([vectors / (vectors.std() or 1.0), np.zeros((1, dimensions))])
+        self.vectors = start.astype(np.float32)
+        share = np.clip(y.mean(axis=0), 1e-4, 1 - 1e-4)
+        spread = [(dimensions * width) ** -0.5 for width in recipe.widths for _ in range(width)]
+        self.weights = {
+            "filters": rng.normal(0, np.repeat(spread, recipe.filters), (dimensions, recipe.columns)),
+            "shift": np.zeros(heads),
+            "coef": rng.normal(0, 0.05, (heads, y.shape[1])),
+            "intercept": np.log(share / (1 - share)),
+        }
+        self.weights = {name: value.astype(np.float32) for name, value in self.weights.items()}
+        self.memory = {name: (np.zeros_like(v), np.zeros_like(v)) for name, v in self.weights.items()}
+        self.vector_memory = np.zeros_like(self.vectors), np.zeros_like(self.vectors)
+
+    def learn(
+        self, ids: Ints, inside: NDArray[np.bool_], kept: NDArray[np.bool_], y: Floats, rate: float
+    ) -> None:
+        """Take one step; see `gradients`."""
+        _, of_weights, used, of_vectors = self.gradients(ids, inside, kept, y)
+        self.steps += 1
+        for name, gradient in of_weights.items():
+            change = _adam(self.memory[name], slice(None), gradient, self.steps)
+            if name in ("filters", "coef"):
+                change += DECAY * self.weights[name]
+            self.weights[name] -= rate * change
+        self.vectors[used] -= rate * _adam(self.vector_memory, used, of_vectors, self.steps)
+
+    def gradients(
+        self, ids: Ints, inside: NDArray[np.bool_], kept: NDArray[np.bool_], y: Floats
+    ) -> tuple[float, dict[str, Floats], Ints, Floats]:
+        """Return the loss and how it changes with the weights and with the vectors of some pieces.
+
+        Parameters
+        ----------
+        ids, inside : ndarray of shape (n_texts, longest)
+            The pieces of texts, and where there is one.
+        kept : ndarray of shape (n_texts, n_answers)
+            Answers that are not left out.
+        y : ndarray of shape (n_texts, n_labels)
+
+        Returns
+        -------
+        loss : float
+            Mean over texts, sum over labels.
+        of_weights : dict of ndarray
+        used : ndarray of shape (n_used,)
+        of_vectors : ndarray of shape (n_used, n_dimensions)
+        """
+        weights = self.weights
+        used, at = np.unique(ids, return_inverse=True)
+        at = at.reshape(ids.shape)
+        rows = self.vectors[used]
+        best, places = self._best(rows @ weights["filters"], at, inside)
+        answers = np.maximum(best + weights["shift"], 0)
+        mask = kept / np.float32(1 - self.recipe.dropout)
+        seen = answers * mask
+        odds = seen @ weights["coef"] + weights["intercept"]
+        loss = float((np.logaddexp(0, odds) - y * odds).sum() / len(y))
+        off = (1 / (1 + np.exp(-odds)) - y) / np.float32(len(y))
+        back = (off @ weights["coef"].T) * mask * (answers > 0)
+        to_columns = self._spread(back, places, at, len(used))
+        of_weights = {
+            "filters": rows.T @ to_columns,
+            "shift": back.sum(axis=0),
+            "coef": seen.T @ off,
+            "intercept": off.sum(axis=0),
+        }
+        known = used != self.none
+        return loss, of_weights, used[known], (to_columns @ weights["filters"].T)[known]
+
+    def trained(self) -> Trained:
+        """Return the network, its vectors multiplied by its filters."""
+        weights = self.weights
+        table = self.vectors[:-1] @ weights["filters"]
+        return Trained(table, weights["shift"], np.ascontiguousarray(weights["coef"].T), weights["intercept"])
+
+    def _best(self, added: Floats, at: Ints, inside: NDArray[np.bool_]) -> tuple[Floats, Ints]:
+        """Return the largest sum over windows and where that begins, both of shape (n_texts, n_filters)."""
+        n, longest, column = self.recipe.filters, at.shape[1], 0
+        best, places = [], []
+        for width in self.recipe.widths:
+            sums = added[:, column : column + n][at]
+            for k in range(1, min(width, longest)):
+                sums[:, :-k] += added[:, column + k * n : column + (k + 1) * n][at[:, k:]]
+            sums[~inside] = OUTSIDE
+            places.append(sums.argmax(axis=1))
+            best.append(np.take_along_axis(sums, places[-1][:, None], axis=1)[:, 0])
+            column += width * n
+        return np.hstack(best), np.hstack(places)
+
+    def _spread(self, back: Floats, places: Ints, at: Ints, size: int) -> Floats:
+        """Return the gradient of `added`: each filter's goes to the pieces of its best window."""
+        n, column, columns = self.recipe.filters, 0, self.recipe.columns
+        text, which = np.arange(len(at))[:, None], np.arange(n)
+        cells, values = [], []
+        for i, width in enumerate(self.recipe.widths):
+            mine = slice(i * n, (i + 1) * n)
+            for k in range(width):
+                place = places[:, mine] + k
+                there = (place < at.shape[1]) & (back[:, mine] != 0)
+                piece = at[text, np.minimum(place, at.shape[1] - 1)]
+                cells.append((piece * columns + column + k * n + which)[there])
+                values.append(back[:, mine][there])
+            column += width * n
+        summed = np.bincount(np.concatenate(cells), np.concatenate(values), minlength=size * columns)
+        return summed.reshape(size, columns).astype(np.float32)
+
+
+def _adam(memory: tuple[Floats, Floats], rows: slice | Ints, gradient: Floats, step: int) -> Floats:
+    """Return the change for a unit rate, and remember."""
+    mean = memory[0][rows] * FIRST + (1 - FIRST) * gradient
+    square = memory[1][rows] * SECOND + (1 - SECOND) * gradient**2
+    memory[0][rows], memory[1][rows] = mean, square
+    change = (mean / (1 - FIRST**step)) / (np.sqrt(square / (1 - SECOND**step)) + TINY)
+    return np.asarray(change, np.float32)
+
+
+def _batches(counts: Ints, size: int, rng: np.random.Generator) -> Iterator[Ints]:
+    """Yield the numbers of all texts in batches of about one length, in random order."""
+    order, cut = rng.permutation(len(counts)), size * 40
+    parts = [order[i : i + cut] for i in range(0, len(order), cut)]
+    parts = [part[np.argsort(counts[part], kind="stable")] for part in parts]
+    batches = [part[i : i + size] for part in parts for i in range(0, len(part), size)]
+    for i in rng.permutation(len(batches)):
+        yield batches[i]
+
+
+def _laid_out(tokens: Tokens, rows: Ints, none: int) -> tuple[Ints, NDArray[np.bool_]]:
+    """Return the pieces of some texts side by side, and where there are some; one of none at least."""
+    begin = np.cumsum(tokens.counts) - tokens.counts
+    counts = np.minimum(tokens.counts[rows], LONGEST)
+    across = np.arange(max(int(counts.max()), 1))
+    full = across < counts[:, None]
+    ids = np.full(full.shape, none)
+    ids[full] = tokens.ids[(begin[rows][:, None] + across)[full]]
+    full[:, 0] = True
+    return ids, full
