@@ -13,7 +13,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from pipeline.models.arrow_tfidf import ArrowTfidf
+from pipeline.models.blend import Blend
 from pipeline.models.chars import CharTfidf
+from pipeline.models.convolution import Convolution
 from pipeline.models.linear import Chain, Concatenation, LinearHead
 from pipeline.models.margins import fit_margins
 from pipeline.models.static import Static
@@ -28,7 +30,9 @@ WEIGHTS = 15_000_000  # of one kind, of all labels together: 60 MB
 MOST_FEATURES, FEWEST_FEATURES = 300_000, 10_000  # of one kind
 ANCHORS, ANCHOR_LABELS = 2000, 30  # n-grams of anchors: so many, up to so many labels
 CHARACTERS = 12_000_000  # in all texts, up to where their n-grams are used
-VECTOR_TEXTS = 50_000  # texts up to which word vectors are used
+VECTOR_TEXTS = 50_000  # texts up to which word vectors, and the network, are used
+NETWORK_LABELS = 300  # labels up to which the network is
+NETWORK = 0.1  # what its log-odds are multiplied by, beside margins
 # What a choice is made on.
 CHOICE_TEXTS, CHOICE_CHARACTERS, CHOICE_LABELS, CHOICE_FOLDS, CHOICE_LEAST = 1500, 500_000, 12, 3, 100
 STRENGTHS = (0.1, 1.0)  # tried besides the usual one
@@ -53,6 +57,8 @@ class Choice:
         See `pipeline.models.static.Static`.
     vectors : float
         Weight of the word vectors: the fewer the texts, the more it matters what is known of words.
+    network : bool
+        Whether a convolutional network is added.
     """
 
     kinds: tuple[str, ...]
@@ -62,9 +68,11 @@ class Choice:
     char_min_df: int = 2
     anchors: int = ANCHORS
     vectors: float = 1.0
+    network: bool = False
 
     def __str__(self) -> str:
-        return f"{', '.join(self.kinds)}; linear SVM, C={self.strength:g}"
+        network = "; convolutional network" if self.network else ""
+        return f"{', '.join(self.kinds)}; linear SVM, C={self.strength:g}{network}"
 
     def weight(self, kind: str) -> float:
         """Return what the features of one kind are multiplied by."""
@@ -81,7 +89,7 @@ class Choice:
 
 
 class Adaptive(BaseEstimator):
-    """Words and phrases, character n-grams and word vectors in linear SVMs, as many as help and fit.
+    """Words and phrases, character n-grams and word vectors in linear SVMs, and a network for word order.
 
     Which kinds of features are affordable follows from the number of texts, characters and labels.
     Leaving kinds out and other regularisation are tried by cross-validation on a sample of the
@@ -97,7 +105,7 @@ class Adaptive(BaseEstimator):
     Attributes
     ----------
     choice_ : Choice
-    model_ : Chain
+    model_ : Chain or Blend
         Scores as the classifier does, and can be stored.
     """
 
@@ -124,7 +132,10 @@ class Adaptive(BaseEstimator):
         features = Concatenation(parts, [choice.weight(kind) for kind in choice.kinds])
         head = fit_margins(features.transform(texts), labels, choice.strength, seed=self.random_state)
         self.choice_ = choice
-        self.model_ = Chain([features, head])
+        self.model_: Chain | Blend = Chain([features, head])
+        if choice.network:
+            network = Convolution(random_state=self.random_state).fit(texts, labels)
+            self.model_ = Blend.of([self.model_, network], [1.0, NETWORK])
         return self
 
     def decision_function(self, X: Sequence[str]) -> Floats:  # noqa: N803
@@ -152,6 +163,7 @@ def affordable(texts: Sequence[str], y: Labels) -> Choice:
         char_min_df=1 if few else 2,
         anchors=0 if few or y.shape[1] > ANCHOR_LABELS else ANCHORS,
         vectors=2.0 if few else 1.0,
+        network=FEW < len(texts) <= VECTOR_TEXTS and y.shape[1] <= NETWORK_LABELS,
     )
 
 

@@ -73,8 +73,13 @@ class Blend(Estimator):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Rebuild a fitted blend."""
-        self = cls(**state["parameters"])
-        self.parts = state["parts"]
+        return cls.of(state["parts"], state["parameters"]["weights"])
+
+    @classmethod
+    def of(cls, parts: Sequence[Any], weights: Sequence[float] | None = None) -> Self:
+        """Return a blend of classifiers that are fitted, as a bundle stores them."""
+        self = cls(weights=weights)
+        self.parts = list(parts)
         return self
 
 

@@ -38,7 +38,7 @@ class Convolution(Estimator):
         Pieces in a window.
     filters : int, default=64
         Of each width.
-    epochs : int, default=6
+    epochs : int, default=5
     rate : float, default=0.008
         Adam's, at its height: it rises for a tenth of the training and then falls to nothing.
     dropout : float, default=0.3
@@ -77,7 +77,7 @@ class Convolution(Estimator):
         dimensions: int = 128,
         widths: Sequence[int] = (1, 2, 3),
         filters: int = 64,
-        epochs: int = 6,
+        epochs: int = 5,
         rate: float = 0.008,
         dropout: float = 0.3,
         word_dropout: float = 0.1,

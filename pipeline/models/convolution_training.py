@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from pipeline.models.ngrams import Tokens
 
@@ -148,7 +149,7 @@ class _Network:
         seen = answers * mask
         odds = seen @ weights["coef"] + weights["intercept"]
         loss = float((np.logaddexp(0, odds) - y * odds).sum() / len(y))
-        off = (1 / (1 + np.exp(-odds)) - y) / np.float32(len(y))
+        off = (expit(odds) - y) / np.float32(len(y))
         back = (off @ weights["coef"].T) * mask * (answers > 0)
         to_columns = self._spread(back, places, at, len(used))
         of_weights = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -135,7 +135,7 @@ class Cues(Transformer):
 
     @cached_property
     def _screen(self) -> Screen:
-        return Screen([group.patterns for group in self.groups_])
+        return _screen(tuple(group.patterns for group in self.groups_))
 
 
 class CueRules(Estimator):
@@ -191,6 +191,11 @@ class CueRules(Estimator):
     def from_state(cls, state: dict[str, Any]) -> Self:
         """Rebuild a fitted classifier."""
         return cls(**state["parameters"]).fit()
+
+
+@lru_cache(maxsize=2)  # a cross-validation has the same in each fold
+def _screen(patterns: tuple[tuple[str, ...], ...]) -> Screen:
+    return Screen(patterns)
 
 
 def _matches(pieces: list[tuple[Ints, pa.LargeStringArray]], regex: str) -> Ints:
