@@ -93,8 +93,13 @@ class Convolution(Estimator):
         self.word_dropout = word_dropout
         self.random_state = random_state
 
-    def fit(self, X: Sequence[str], y: NDArray[np.int8]) -> Self:  # noqa: N803
-        """Learn from texts and 0/1 labels of shape (n_texts, n_labels)."""
+    def fit(
+        self,
+        X: Sequence[str],  # noqa: N803
+        y: Any,
+        sample_weight: Floats | None = None,
+    ) -> Self:
+        """Learn from texts and labels of shape (n_texts, n_labels): 0 and 1, or how probable each is."""
         from pipeline.models.convolution_training import Recipe, train
 
         loaded = WordVectors.load(self.source)
@@ -109,8 +114,9 @@ class Convolution(Estimator):
             self.word_dropout,
             self.random_state,
         )
-        y = np.asarray(y).reshape(len(y), -1)
-        trained = train(vectors, self._tokens(as_texts(X), len(vectors)), y, recipe)
+        targets = np.asarray(y, np.float32).reshape(len(y), -1)
+        worth = None if sample_weight is None else np.asarray(sample_weight, np.float32)
+        trained = train(vectors, self._tokens(as_texts(X), len(vectors)), targets, recipe, worth)
         self.table_, self.scale_ = in_eight_bits(trained.table, self.widths, self.filters)
         self.shift_ = trained.shift
         self.head_ = LinearHead(trained.coef.astype(np.float64), trained.intercept.astype(np.float64))

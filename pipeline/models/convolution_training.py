@@ -49,7 +49,9 @@ class Trained:
     intercept: Floats
 
 
-def train(vectors: Floats, tokens: Tokens, y: NDArray[np.int8], recipe: Recipe) -> Trained:
+def train(
+    vectors: Floats, tokens: Tokens, y: Floats, recipe: Recipe, sample_weight: Floats | None = None
+) -> Trained:
     """Train filters, vectors and weights against the binary cross-entropy of each label.
 
     Parameters
@@ -59,7 +61,9 @@ def train(vectors: Floats, tokens: Tokens, y: NDArray[np.int8], recipe: Recipe) 
     tokens : Tokens
         Pieces of the texts.
     y : ndarray of shape (n_texts, n_labels)
+        0 and 1, or how probable a label is.
     recipe : Recipe
+    sample_weight : ndarray of shape (n_texts,), optional
 
     Notes
     -----
@@ -72,6 +76,7 @@ def train(vectors: Floats, tokens: Tokens, y: NDArray[np.int8], recipe: Recipe) 
         network = _Network(vectors, y, recipe)
         size = int(np.clip(len(y) // 200, 16, 128))
         steps = recipe.epochs * -(-len(y) // size)
+        worth = np.ones(len(y), np.float32) if sample_weight is None else sample_weight
         rng, step = np.random.default_rng(recipe.seed), 0
         for _ in range(recipe.epochs):
             for rows in _batches(tokens.counts, size, rng):
@@ -80,14 +85,14 @@ def train(vectors: Floats, tokens: Tokens, y: NDArray[np.int8], recipe: Recipe) 
                 share = min((step + 1) / (WARM_UP * steps), (steps - step) / ((1 - WARM_UP) * steps))
                 step += 1
                 kept = rng.random((len(rows), network.answers), np.float32) >= recipe.dropout
-                network.learn(ids, inside, kept, y[rows].astype(np.float32), recipe.rate * share)
+                network.learn(ids, inside, kept, (y[rows], worth[rows, None]), recipe.rate * share)
         return network.trained()
 
 
 class _Network:
     """Weights, their gradients, and Adam's memory of them."""
 
-    def __init__(self, vectors: Floats, y: NDArray[np.int8], recipe: Recipe) -> None:
+    def __init__(self, vectors: Floats, y: Floats, recipe: Recipe) -> None:
         rng = np.random.default_rng([recipe.seed, 1])
         size, dimensions, heads = len(vectors), vectors.shape[1], recipe.filters * len(recipe.widths)
         self.recipe, self.answers, self.none, self.steps = recipe, heads, size, 0
@@ -106,10 +111,15 @@ class _Network:
         self.vector_memory = np.zeros_like(self.vectors), np.zeros_like(self.vectors)
 
     def learn(
-        self, ids: Ints, inside: NDArray[np.bool_], kept: NDArray[np.bool_], y: Floats, rate: float
+        self,
+        ids: Ints,
+        inside: NDArray[np.bool_],
+        kept: NDArray[np.bool_],
+        targets: tuple[Floats, Floats],
+        rate: float,
     ) -> None:
         """Take one step; see `gradients`."""
-        _, of_weights, used, of_vectors = self.gradients(ids, inside, kept, y)
+        _, of_weights, used, of_vectors = self.gradients(ids, inside, kept, *targets)
         self.steps += 1
         for name, gradient in of_weights.items():
             change = _adam(self.memory[name], slice(None), gradient, self.steps)
@@ -119,7 +129,7 @@ class _Network:
         self.vectors[used] -= rate * _adam(self.vector_memory, used, of_vectors, self.steps)
 
     def gradients(
-        self, ids: Ints, inside: NDArray[np.bool_], kept: NDArray[np.bool_], y: Floats
+        self, ids: Ints, inside: NDArray[np.bool_], kept: NDArray[np.bool_], y: Floats, worth: Floats
     ) -> tuple[float, dict[str, Floats], Ints, Floats]:
         """Return the loss and how it changes with the weights and with the vectors of some pieces.
 
@@ -130,6 +140,8 @@ class _Network:
         kept : ndarray of shape (n_texts, n_answers)
             Answers that are not left out.
         y : ndarray of shape (n_texts, n_labels)
+        worth : ndarray of shape (n_texts, 1)
+            What a text counts.
 
         Returns
         -------
@@ -148,8 +160,8 @@ class _Network:
         mask = kept / np.float32(1 - self.recipe.dropout)
         seen = answers * mask
         odds = seen @ weights["coef"] + weights["intercept"]
-        loss = float((np.logaddexp(0, odds) - y * odds).sum() / len(y))
-        off = (expit(odds) - y) / np.float32(len(y))
+        loss = float((worth * (np.logaddexp(0, odds) - y * odds)).sum() / len(y))
+        off = worth * (expit(odds) - y) / np.float32(len(y))
         back = (off @ weights["coef"].T) * mask * (answers > 0)
         to_columns = self._spread(back, places, at, len(used))
         of_weights = {

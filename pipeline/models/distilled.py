@@ -14,6 +14,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from pipeline.models.blend import Blend
 from pipeline.models.linear import Chain
 from pipeline.models.onnx_export import cache
 from pipeline.models.portable import dismantle, portable
@@ -35,6 +36,8 @@ class Distilled(BaseEstimator):
         Whose scores are log-odds: `pipeline.models.finetuned.FineTuned`, or any other.
     features : transformer
         Of the student; fitted on labelled and unlabelled texts, so that it knows the words of both.
+    network : pipeline.models.convolution.Convolution, optional
+        Learns beside them; its scores count half.
     unlabelled : sequence of str
         Sentences like those to be classified. `pipeline.train` reads them from `distill.articles`.
     weight : float, default=1.0
@@ -44,7 +47,7 @@ class Distilled(BaseEstimator):
 
     Attributes
     ----------
-    student_ : Chain
+    student_ : Chain or Blend
         All that scores, and all that a bundle holds.
 
     References
@@ -59,12 +62,14 @@ class Distilled(BaseEstimator):
         *,
         teacher: Any,
         features: Any,
+        network: Any = None,
         unlabelled: Sequence[str] = (),
         weight: float = 1.0,
         C: float = 1.0,  # noqa: N803
     ) -> None:
         self.teacher = teacher
         self.features = features
+        self.network = network
         self.unlabelled = unlabelled
         self.weight = weight
         self.C = C
@@ -80,8 +85,12 @@ class Distilled(BaseEstimator):
         features = clone(self.features)
         both = features.fit_transform([*texts, *unlabelled])
         weights = np.repeat([1.0, self.weight], [len(texts), len(unlabelled)])
-        head = SoftLogistic(C=self.C).fit(both, np.vstack([np.asarray(y, np.float64), soft]), weights)
-        self.student_ = Chain([portable(features), head.head_])
+        targets = np.vstack([np.asarray(y, np.float64), soft])
+        head = SoftLogistic(C=self.C).fit(both, targets, weights)
+        self.student_: Chain | Blend = Chain([portable(features), head.head_])
+        if self.network is not None:
+            network = clone(self.network).fit([*texts, *unlabelled], targets, weights)
+            self.student_ = Blend.of([self.student_, network], [1.0, 0.5])
         return self
 
     def decision_function(self, X: Sequence[str]) -> Floats:  # noqa: N803

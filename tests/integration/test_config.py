@@ -203,6 +203,7 @@ def test_classifiers_made_of_others_have_them_as_they_are(compose):
     assert alone["ensemble"]["estimators"] == [linear, alone["convolution"]]
     assert alone["blend"]["estimators"] == [linear, alone["convolution"], alone["finetuned"]]
     assert alone["distilled"]["features"] == linear["steps"][0][1]
+    assert alone["distilled"]["network"] == alone["convolution"]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ def test_gradients_are_those_of_the_loss(name):
     net.weights = {key: value.astype(np.float64) for key, value in net.weights.items()}
     net.weights["shift"] += rng.normal(size=net.answers)  # an empty text's answers would be on the edge
     net.vectors = net.vectors.astype(np.float64)
-    _, of_weights, used, of_vectors = net.gradients(ids, inside, kept, y)
+    worth = rng.random((4, 1)) + 0.5
+    _, of_weights, used, of_vectors = net.gradients(ids, inside, kept, y, worth)
     array = net.vectors if name == "vectors" else net.weights[name]
     told = of_weights[name] if name != "vectors" else np.zeros_like(array)
     if name == "vectors":
@@ -57,7 +58,7 @@ def test_gradients_are_those_of_the_loss(name):
         before, losses = array[at], []
         for step in (1e-5, -1e-5):
             array[at] = before + step
-            losses.append(net.gradients(ids, inside, kept, y)[0])
+            losses.append(net.gradients(ids, inside, kept, y, worth)[0])
         array[at] = before
         if name != "vectors" or at[0] != net.none:
             assert told[at] == pytest.approx((losses[0] - losses[1]) / 2e-5, abs=1e-4)
@@ -122,3 +123,12 @@ def test_what_the_filters_answer_to_is_told(fitted):
     assert all(phrase in texts[0] for phrase in said)
     assert "not guilty" in max(said, key=lambda phrase: said[phrase][0])
     assert {reason.text for reason in reasons[1]} <= {"(nothing)"}
+
+
+def test_a_weight_of_nothing_teaches_nothing(fitted):
+    turned = np.vstack([Y, 1 - Y]).astype(float)
+    weights = np.repeat([1.0, 0.0], len(Y))
+    learnt = clone(fitted).fit([*TEXTS, *TEXTS], turned, weights).decision_function(TEXTS)
+    assert ((learnt > 0) == Y).all()
+    soft = clone(fitted).fit(TEXTS, np.full(Y.shape, 0.3)).decision_function(TEXTS)
+    assert 1 / (1 + np.exp(-soft)) == pytest.approx(np.full(Y.shape, 0.3), abs=0.05)

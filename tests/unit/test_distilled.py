@@ -9,6 +9,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
 from pipeline.models.arrow_tfidf import ArrowTfidf
+from pipeline.models.convolution import Convolution
 from pipeline.models.distilled import Distilled, teacher_scores
 from pipeline.models.portable import assemble, dismantle, portable
 from pipeline.models.soft_logistic import SoftLogistic
@@ -73,8 +74,10 @@ def test_the_student_learns_words_that_no_labelled_sentence_has(monkeypatch):
     assert told[0] > 0 > told[1]
 
 
-def test_only_the_student_is_stored():
-    model = Distilled(teacher=linear(), features=ArrowTfidf(), unlabelled=["Wages rose.", "He refuted it."])
+@pytest.mark.parametrize("network", [None, Convolution(filters=8, dimensions=16)])
+def test_only_the_student_is_stored(network):
+    told = {"features": ArrowTfidf(), "network": network, "unlabelled": ["Wages rose.", "He refuted it."]}
+    model = Distilled(teacher=linear(), **told)
     fitted = clone(model).fit(TEXTS, Y)
     again = assemble(*dismantle(portable(fitted)))
     texts = [*TEXTS, "", "Wages refuted"]
