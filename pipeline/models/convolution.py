@@ -106,7 +106,7 @@ class Convolution(Estimator):
         vectors = loaded.table[:, : self.dimensions].astype(np.float32)
         self.pieces_ = Pieces(loaded.tokenizer)
         recipe = Recipe(
-            tuple(self.widths),
+            tuple(sorted(self.widths)),
             self.filters,
             self.epochs,
             self.rate,
@@ -117,7 +117,8 @@ class Convolution(Estimator):
         targets = np.asarray(y, np.float32).reshape(len(y), -1)
         worth = None if sample_weight is None else np.asarray(sample_weight, np.float32)
         trained = train(vectors, self._tokens(as_texts(X), len(vectors)), targets, recipe, worth)
-        self.table_, self.scale_ = in_eight_bits(trained.table, self.widths, self.filters)
+        self.layout_ = recipe.layout
+        self.table_, self.scale_ = in_eight_bits(trained.table, self.layout_)
         self.shift_ = trained.shift
         self.head_ = LinearHead(trained.coef.astype(np.float64), trained.intercept.astype(np.float64))
         return self
@@ -130,10 +131,10 @@ class Convolution(Estimator):
     def answers(self, X: Sequence[str]) -> Floats:  # noqa: N803
         """Return what the filters answer, shape (n_texts, len(widths) * filters), none below 0."""
         tokens = self._tokens(as_texts(X), len(self.table_) - 1)
-        found = [np.zeros((0, len(self.scale_)), np.int16)]
+        found = [np.zeros((0, self.layout_.answers), np.int16)]
         for sums, begin, end in self._windows(tokens):
             borders = np.column_stack([begin, end]).ravel()
-            found.append(np.hstack([np.maximum.reduceat(one, borders)[::2] for one in sums]))
+            found.append(np.maximum.reduceat(sums, borders)[::2])
         return np.maximum(np.concatenate(found) * self.scale_ + self.shift_, 0.0)
 
     def best_windows(self, X: Sequence[str]) -> tuple[list[list[str]], list[Ints]]:  # noqa: N803
@@ -149,7 +150,7 @@ class Convolution(Estimator):
         ends = np.cumsum(tokens.counts)
         written = [names[e - n : e] for n, e in zip(tokens.counts, ends, strict=True)]
         places = [
-            np.concatenate([one[b:e].argmax(axis=0) for one in sums])
+            sums[b:e].argmax(axis=0)
             for sums, begin, end in self._windows(tokens)
             for b, e in zip(begin, end, strict=True)
         ]
@@ -173,6 +174,7 @@ class Convolution(Estimator):
         """Rebuild a fitted classifier."""
         self, arrays = cls(**state["parameters"]), state["arrays"]
         self.table_, self.scale_, self.shift_ = (arrays[name] for name in ("table", "scale", "shift"))
+        self.layout_ = Layout(sorted(self.widths), self.filters)
         self.head_ = LinearHead(arrays["coef"], arrays["intercept"])
         self.pieces_ = Pieces(arrays["tokenizer"].tobytes().decode())
         return self
@@ -181,10 +183,10 @@ class Convolution(Estimator):
         found = self.pieces_.find(texts)
         return Tokens(np.minimum(found.ids, size - 1), found.counts)
 
-    def _windows(self, tokens: Tokens) -> Iterator[tuple[list[NDArray[np.int16]], Ints, Ints]]:
-        """Yield, block by block, sums over the windows of each width, and where each text begins and ends.
+    def _windows(self, tokens: Tokens) -> Iterator[tuple[NDArray[np.int16], Ints, Ints]]:
+        """Yield, block by block, the sums over windows, and where each text begins and ends.
 
-        A text has a window for each of its pieces, and one of nothing where it has none; at its end
+        There is a row for each piece with which a window begins, a column for each filter. A text has a window for each of its pieces, and one of nothing where it has none; at its end
         windows go on into pieces that add nothing.
         """
         apart, ends = max(self.widths), np.concatenate([[0], np.cumsum(tokens.counts)])
@@ -194,23 +196,54 @@ class Convolution(Estimator):
             laid = np.full(int((counts + apart).sum()), len(self.table_) - 1)
             ids = tokens.ids[ends[first] : ends[first + len(counts)]]
             laid[np.arange(len(ids)) + np.repeat(np.arange(len(counts)) * apart, counts)] = ids
-            rows, sums, column = self.table_[laid], [], 0
-            for width in self.widths:
-                one = rows[:, column : column + self.filters].astype(np.int16)
-                for k in range(1, width):
-                    one[:-k] += rows[k:, column + k * self.filters : column + (k + 1) * self.filters]
-                sums.append(one)
-                column += width * self.filters
+            rows = self.table_[laid]
+            sums = rows[:, self.layout_.columns(0)[0]].astype(np.int16)
+            for place in range(1, apart):
+                columns, filters = self.layout_.columns(place)
+                sums[:-place, filters] += rows[place:, columns]
             yield sums, begin, begin + np.maximum(counts, 1)
 
 
-def in_eight_bits(
-    table: NDArray[np.float32], widths: Sequence[int], filters: int
-) -> tuple[NDArray[np.int8], Floats]:
+class Layout:
+    """Which columns of a table say what a piece adds to which filter.
+
+    First those of all filters for the first place in their windows, then those of the filters with a second
+    place for that, and so on.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Ascending.
+    filters : int
+        Of each width.
+
+    Attributes
+    ----------
+    answers : int
+        Number of filters.
+    places : list of (int, int)
+        Of each place in a window, the first column, and the first filter that has the place.
+    owner : ndarray of shape (n_columns,)
+        The filter of each column.
+    """
+
+    def __init__(self, widths: Sequence[int], filters: int) -> None:
+        self.answers = len(widths) * filters
+        firsts = [filters * sum(width <= place for width in widths) for place in range(max(widths))]
+        parts = [np.arange(first, self.answers) for first in firsts]
+        self.places = list(zip(np.cumsum([0, *map(len, parts[:-1])]).tolist(), firsts, strict=True))
+        self.owner = np.concatenate(parts)
+
+    def columns(self, place: int) -> tuple[slice, slice]:
+        """Return the columns of a place, and the filters that they belong to."""
+        column, first = self.places[place]
+        return slice(column, column + self.answers - first), slice(first, self.answers)
+
+
+def in_eight_bits(table: NDArray[np.float32], layout: Layout) -> tuple[NDArray[np.int8], Floats]:
     """Return a table of whole numbers with a row of zeros after it, and what one is worth by filter."""
-    owner = np.concatenate([np.tile(np.arange(filters) + i * filters, w) for i, w in enumerate(widths)])
-    largest = np.zeros(len(widths) * filters)
-    np.maximum.at(largest, owner, np.abs(table).max(axis=0))
+    largest = np.zeros(layout.answers)
+    np.maximum.at(largest, layout.owner, np.abs(table).max(axis=0))
     scale = np.maximum(largest, 1e-6) / _STEPS
-    numbers = np.rint(table / scale[owner]).astype(np.int8)
+    numbers = np.rint(table / scale[layout.owner]).astype(np.int8)
     return np.vstack([numbers, np.zeros((1, table.shape[1]), np.int8)]), scale

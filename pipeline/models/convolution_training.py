@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from pipeline.models.convolution import Layout
 from pipeline.models.ngrams import Tokens
 
 Floats = NDArray[np.float32]
@@ -34,9 +35,9 @@ class Recipe:
     seed: int
 
     @property
-    def columns(self) -> int:
-        """Filters, counted once for each place in their windows."""
-        return self.filters * sum(self.widths)
+    def layout(self) -> Layout:
+        """Which filter has which columns."""
+        return Layout(self.widths, self.filters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +95,17 @@ class _Network:
 
     def __init__(self, vectors: Floats, y: Floats, recipe: Recipe) -> None:
         rng = np.random.default_rng([recipe.seed, 1])
-        size, dimensions, heads = len(vectors), vectors.shape[1], recipe.filters * len(recipe.widths)
-        self.recipe, self.answers, self.none, self.steps = recipe, heads, size, 0
+        size, dimensions = vectors.shape
+        self.recipe, self.layout, self.none, self.steps = recipe, recipe.layout, size, 0
+        self.answers, owner = self.layout.answers, self.layout.owner
         start = np.vstack([vectors / (vectors.std() or 1.0), np.zeros((1, dimensions))])
         self.vectors = start.astype(np.float32)
         share = np.clip(y.mean(axis=0), 1e-4, 1 - 1e-4)
-        spread = [(dimensions * width) ** -0.5 for width in recipe.widths for _ in range(width)]
+        spread = (dimensions * np.repeat(recipe.widths, recipe.filters)[owner]) ** -0.5
         self.weights = {
-            "filters": rng.normal(0, np.repeat(spread, recipe.filters), (dimensions, recipe.columns)),
-            "shift": np.zeros(heads),
-            "coef": rng.normal(0, 0.05, (heads, y.shape[1])),
+            "filters": rng.normal(0, spread, (dimensions, len(owner))),
+            "shift": np.zeros(self.answers),
+            "coef": rng.normal(0, 0.05, (self.answers, y.shape[1])),
             "intercept": np.log(share / (1 - share)),
         }
         self.weights = {name: value.astype(np.float32) for name, value in self.weights.items()}
@@ -180,35 +182,28 @@ class _Network:
         return Trained(table, weights["shift"], np.ascontiguousarray(weights["coef"].T), weights["intercept"])
 
     def _best(self, added: Floats, at: Ints, inside: NDArray[np.bool_]) -> tuple[Floats, Ints]:
-        """Return the largest sum over windows and where that begins, both of shape (n_texts, n_filters)."""
-        n, longest, column = self.recipe.filters, at.shape[1], 0
-        best, places = [], []
-        for width in self.recipe.widths:
-            sums = added[:, column : column + n][at]
-            for k in range(1, min(width, longest)):
-                sums[:, :-k] += added[:, column + k * n : column + (k + 1) * n][at[:, k:]]
-            sums[~inside] = OUTSIDE
-            places.append(sums.argmax(axis=1))
-            best.append(np.take_along_axis(sums, places[-1][:, None], axis=1)[:, 0])
-            column += width * n
-        return np.hstack(best), np.hstack(places)
+        """Return the largest sum over windows and where that begins, both of shape (n_texts, n_answers)."""
+        sums = added[:, self.layout.columns(0)[0]][at]
+        for place in range(1, min(len(self.layout.places), at.shape[1])):
+            columns, filters = self.layout.columns(place)
+            sums[:, :-place, filters] += added[:, columns][at[:, place:]]
+        sums[~inside] = OUTSIDE
+        places = sums.argmax(axis=1)
+        return np.take_along_axis(sums, places[:, None], axis=1)[:, 0], places
 
     def _spread(self, back: Floats, places: Ints, at: Ints, size: int) -> Floats:
         """Return the gradient of `added`: each filter's goes to the pieces of its best window."""
-        n, column, columns = self.recipe.filters, 0, self.recipe.columns
-        text, which = np.arange(len(at))[:, None], np.arange(n)
+        width, text = len(self.layout.owner), np.arange(len(at))[:, None]
         cells, values = [], []
-        for i, width in enumerate(self.recipe.widths):
-            mine = slice(i * n, (i + 1) * n)
-            for k in range(width):
-                place = places[:, mine] + k
-                there = (place < at.shape[1]) & (back[:, mine] != 0)
-                piece = at[text, np.minimum(place, at.shape[1] - 1)]
-                cells.append((piece * columns + column + k * n + which)[there])
-                values.append(back[:, mine][there])
-            column += width * n
-        summed = np.bincount(np.concatenate(cells), np.concatenate(values), minlength=size * columns)
-        return summed.reshape(size, columns).astype(np.float32)
+        for place in range(len(self.layout.places)):
+            columns, filters = self.layout.columns(place)
+            where = places[:, filters] + place
+            there = (where < at.shape[1]) & (back[:, filters] != 0)
+            piece = at[text, np.minimum(where, at.shape[1] - 1)]
+            cells.append((piece * width + np.arange(columns.start, columns.stop))[there])
+            values.append(back[:, filters][there])
+        summed = np.bincount(np.concatenate(cells), np.concatenate(values), minlength=size * width)
+        return summed.reshape(size, width).astype(np.float32)
 
 
 def _adam(memory: tuple[Floats, Floats], rows: slice | Ints, gradient: Floats, step: int) -> Floats:

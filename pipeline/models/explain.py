@@ -131,7 +131,7 @@ def _blend(blend: Blend, texts: Sequence[str]) -> tuple[list[list[Reason]], Floa
 def _phrases(part: Convolution, texts: Sequence[str]) -> list[list[Reason]]:
     """Give what each filter answers to the pieces in its best window."""
     answers, (pieces, places) = part.answers(texts), part.best_windows(texts)
-    widths = np.repeat(part.widths, part.filters)
+    widths = np.repeat(sorted(part.widths), part.filters)
     found = []
     for answer, written, begin in zip(answers, pieces, places, strict=True):
         weights: dict[tuple[int, int], Floats] = {}
