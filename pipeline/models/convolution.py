@@ -21,7 +21,8 @@ from pipeline.models.tokens import as_texts
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_BLOCK = 512  # texts at once: what they take up stays in the processor's cache
+_BLOCK = 16_384  # pieces at once: what they take up stays in the processor's cache
+_SPAN = 4096  # pieces of a text at once: however long it is, it takes no more memory
 _STEPS = 127  # of eight bits, to either side
 
 
@@ -131,29 +132,37 @@ class Convolution(Estimator):
     def answers(self, X: Sequence[str]) -> Floats:  # noqa: N803
         """Return what the filters answer, shape (n_texts, len(widths) * filters), none below 0."""
         tokens = self._tokens(as_texts(X), len(self.table_) - 1)
-        found = [np.zeros((0, self.layout_.answers), np.int16)]
-        for sums, begin, end in self._windows(tokens):
+        found, texts = [np.zeros((0, self.layout_.answers), np.int16)], [np.zeros(0, np.int64)]
+        for sums, begin, end, owner in self._windows(tokens):
             borders = np.column_stack([begin, end]).ravel()
             found.append(np.maximum.reduceat(sums, borders)[::2])
-        return np.maximum(np.concatenate(found) * self.scale_ + self.shift_, 0.0)
+            texts.append(owner)
+        largest, owner = np.concatenate(found), np.concatenate(texts)
+        if len(largest) > len(tokens.counts):  # some text has several spans
+            largest = np.maximum.reduceat(largest, np.searchsorted(owner, np.arange(len(tokens.counts))))
+        return np.maximum(largest * self.scale_ + self.shift_, 0.0)
 
-    def best_windows(self, X: Sequence[str]) -> tuple[list[list[str]], list[Ints]]:  # noqa: N803
+    def best_windows(self, X: Sequence[str]) -> tuple[list[list[str]], Ints]:  # noqa: N803
         """Return the pieces of each text, and where each filter's best window begins, by text.
 
         Returns
         -------
         pieces : list of list of str
-        places : list of ndarray of shape (len(widths) * filters,)
+        places : ndarray of shape (n_texts, len(widths) * filters)
         """
         tokens = self._tokens(as_texts(X), len(self.table_) - 1)
         names = self.pieces_.names(tokens.ids)
         ends = np.cumsum(tokens.counts)
         written = [names[e - n : e] for n, e in zip(tokens.counts, ends, strict=True)]
-        places = [
-            sums[b:e].argmax(axis=0)
-            for sums, begin, end in self._windows(tokens)
-            for b, e in zip(begin, end, strict=True)
-        ]
+        best = np.full((len(written), self.layout_.answers), np.iinfo(np.int16).min)
+        places, before = np.zeros(best.shape, np.int64), np.zeros(len(written), np.int64)
+        for sums, begin, end, owner in self._windows(tokens):
+            for b, e, text in zip(begin, end, owner, strict=True):
+                place = sums[b:e].argmax(axis=0)
+                value = np.take_along_axis(sums[b:e], place[None], axis=0)[0]
+                places[text] = np.where(value > best[text], before[text] + place, places[text])
+                best[text] = np.maximum(best[text], value)
+                before[text] += e - b
         return written, places
 
     def state(self) -> dict[str, Any]:
@@ -183,25 +192,33 @@ class Convolution(Estimator):
         found = self.pieces_.find(texts)
         return Tokens(np.minimum(found.ids, size - 1), found.counts)
 
-    def _windows(self, tokens: Tokens) -> Iterator[tuple[NDArray[np.int16], Ints, Ints]]:
-        """Yield, block by block, the sums over windows, and where each text begins and ends.
+    def _windows(self, tokens: Tokens) -> Iterator[tuple[NDArray[np.int16], Ints, Ints, Ints]]:
+        """Yield, block by block, sums over windows, where each span begins and ends, and whose it is.
 
-        There is a row for each piece with which a window begins, a column for each filter. A text has a window for each of its pieces, and one of nothing where it has none; at its end
-        windows go on into pieces that add nothing.
+        There is a row for each piece with which a window begins, a column for each filter. A text has a
+        window for each of its pieces, and one of nothing where it has none; at its end windows go on into
+        pieces that add nothing. Long texts have several spans.
         """
-        apart, ends = max(self.widths), np.concatenate([[0], np.cumsum(tokens.counts)])
-        for first in range(0, len(tokens.counts), _BLOCK):
-            counts = tokens.counts[first : first + _BLOCK]
-            begin = np.cumsum(counts + apart) - counts - apart
-            laid = np.full(int((counts + apart).sum()), len(self.table_) - 1)
-            ids = tokens.ids[ends[first] : ends[first + len(counts)]]
-            laid[np.arange(len(ids)) + np.repeat(np.arange(len(counts)) * apart, counts)] = ids
-            rows = self.table_[laid]
+        none, ends = len(self.table_) - 1, np.cumsum(tokens.counts)
+        spans = np.maximum(-(-tokens.counts // _SPAN), 1)
+        owner = np.repeat(np.arange(len(spans)), spans)
+        number = np.arange(len(owner)) - np.repeat(np.cumsum(spans) - spans, spans)
+        first = (ends - tokens.counts)[owner] + number * _SPAN
+        lengths = np.clip(ends[owner] - first, 1, _SPAN)
+        laid = lengths + max(self.widths)
+        blocks = np.flatnonzero(np.diff(np.cumsum(laid) // _BLOCK)) + 1
+        for part in np.split(np.arange(len(owner)), blocks):
+            begin = np.cumsum(laid[part]) - laid[part]
+            at = np.arange(laid[part].sum()) + np.repeat(first[part] - begin, laid[part])
+            inside = at < np.repeat(ends[owner[part]], laid[part])
+            ids = np.full(len(at), none)
+            ids[inside] = tokens.ids[at[inside]]
+            rows = self.table_[ids]
             sums = rows[:, self.layout_.columns(0)[0]].astype(np.int16)
-            for place in range(1, apart):
+            for place in range(1, max(self.widths)):
                 columns, filters = self.layout_.columns(place)
                 sums[:-place, filters] += rows[place:, columns]
-            yield sums, begin, begin + np.maximum(counts, 1)
+            yield sums, begin, begin + lengths[part], owner[part]
 
 
 class Layout:

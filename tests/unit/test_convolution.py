@@ -22,7 +22,8 @@ COLUMNS = {
     (i, place): slice(8 * n, 8 * n + 8)
     for n, (i, place) in enumerate([(0, 0), (1, 0), (2, 0), (1, 1), (2, 1), (2, 2)])
 }
-ODD = ["", "\n", "“", "x" * 10_000, "not guilty", "中文 字", "a b c d", "\ud800"]
+LONG = "the clerk was found not " * 1024 + "guilty " + "today " * 9000
+ODD = ["", "\n", "“", "x" * 10_000, "not guilty", "中文 字", "a b c d", "\ud800", LONG]
 
 
 @pytest.fixture(scope="module")
