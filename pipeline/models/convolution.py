@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.models.base import Estimator, check_fitted
 from pipeline.models.linear import LinearHead
 from pipeline.models.ngrams import Tokens
-from pipeline.models.pieces import Pieces
+from pipeline.models.pieces import Pieces, compact
 from pipeline.models.static import DEFAULT, WordVectors
 from pipeline.models.tokens import as_texts
 
@@ -174,7 +174,7 @@ class Convolution(Estimator):
             "shift": self.shift_,
             "coef": self.head_.coef,
             "intercept": self.head_.intercept,
-            "tokenizer": np.frombuffer(self.pieces_.compact(), np.uint8),
+            "tokenizer": np.frombuffer(compact(self.pieces_.tokenizer), np.uint8),
         }
         return {"parameters": self.get_params() | {"widths": list(self.widths)}, "arrays": arrays}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +25,8 @@ class Pieces:
     """
 
     def __init__(self, tokenizer: str) -> None:
-        from tokenizers import Tokenizer
-
         self.tokenizer = tokenizer
-        self._tokenizer = Tokenizer.from_str(tokenizer)
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self._tokenizer = tokenizer_of(tokenizer)
         self._numbers: dict[str, int] = {}
         self._flat = np.zeros(0, np.int32)
         self._ends = np.zeros(1, np.int64)
@@ -47,10 +45,6 @@ class Pieces:
         """Return pieces as the tokenizer writes them."""
         return [self._tokenizer.id_to_token(piece) or "" for piece in pieces.tolist()]
 
-    def compact(self) -> bytes:
-        """Return the tokenizer's JSON without spaces, as a bundle stores it."""
-        return json.dumps(json.loads(self.tokenizer), ensure_ascii=False, separators=(",", ":")).encode()
-
     def _look_up(self, words: Sequence[str]) -> Ints:
         if len(self._numbers) > REMEMBERED:  # what came first is the most frequent
             kept = REMEMBERED // 2
@@ -64,3 +58,19 @@ class Pieces:
             self._flat = np.concatenate([self._flat, *(np.array(ids, np.int32) for ids in found)])
             self._ends = np.concatenate([self._ends, self._ends[-1] + np.cumsum([len(ids) for ids in found])])
         return np.array([self._numbers[word] for word in words], np.int64)
+
+
+@lru_cache(maxsize=2)  # parts of a classifier have the same one, which takes long to read
+def tokenizer_of(text: str) -> Any:
+    """Return the tokenizer that a JSON text describes; it neither pads nor cuts."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(text)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def compact(tokenizer: str) -> bytes:
+    """Return a tokenizer's JSON without spaces, as a bundle stores it."""
+    return json.dumps(json.loads(tokenizer), ensure_ascii=False, separators=(",", ":")).encode()

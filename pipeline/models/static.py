@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +12,7 @@ from scipy import sparse
 
 from pipeline.models.base import Transformer, check_fitted
 from pipeline.models.ngrams import NgramIndex, Tokens
+from pipeline.models.pieces import compact, tokenizer_of
 from pipeline.models.tokens import Ints, Words, as_texts
 from pipeline.schema import ConfigError
 
@@ -34,13 +34,9 @@ class WordVectors:
     """
 
     def __init__(self, table: NDArray[np.float16], tokenizer: str) -> None:
-        from tokenizers import Tokenizer
-
         self.table = table
         self.tokenizer = tokenizer
-        self._tokenizer = Tokenizer.from_str(tokenizer)
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self._tokenizer = tokenizer_of(tokenizer)
         self._rows = np.empty((1024, table.shape[1]), np.float32)
         self._numbers: dict[str, int] = {}
 
@@ -193,7 +189,7 @@ class Static(Transformer):
         """Return parameters and arrays, word vectors included: a bundle needs no other package's data."""
         arrays: dict[str, NDArray[Any]] = {
             "table": self.vectors_.table,
-            "tokenizer": np.frombuffer(_compact(self.vectors_.tokenizer), np.uint8),
+            "tokenizer": np.frombuffer(compact(self.vectors_.tokenizer), np.uint8),
             "anchors": self.anchors_,
         }
         if self.anchors:
@@ -248,7 +244,3 @@ def unit(rows: Floats) -> Floats:
     """Return rows scaled to length 1; rows of zeros stay."""
     norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     return (rows / np.where(norm > 0, norm, 1.0)).astype(np.float32, copy=False)
-
-
-def _compact(tokenizer: str) -> bytes:
-    return json.dumps(json.loads(tokenizer), ensure_ascii=False, separators=(",", ":")).encode()
