@@ -73,7 +73,7 @@ def ours(config: Any, data: Data, rows: Any) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         save(bundle, Path(folder) / "bundle")
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()) / 1e6
-    return Outcome(predicted, trained - began, scored - trained, size)
+    return Outcome(predicted, trained - began + crossed.elsewhere, scored - trained, size)
 
 
 def point(name: str, method: str, data: Data, rows: Any, outcome: Outcome, **more: Any) -> Point:

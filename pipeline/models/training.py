@@ -173,6 +173,7 @@ def fits(
         Where the system ended a process.
     """
     from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
     from joblib.externals.loky.process_executor import TerminatedWorkerError
     from joblib.parallel import get_active_backend
 
@@ -189,6 +190,8 @@ def fits(
             "training: the system ended a process, perhaps for want of memory; one core needs half as "
             "much: taskset -c 0 python -m pipeline.train …"
         ) from None
+    finally:  # idle, they would hold their memory, and a process that waits for its children, for minutes
+        get_reusable_executor().shutdown(wait=True)
 
 
 def takes_all_cores(model: Any) -> bool:

@@ -4,6 +4,7 @@ import os
 import signal
 
 import numpy as np
+import psutil
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
@@ -129,9 +130,11 @@ def many(monkeypatch):
 @pytest.mark.parametrize("fit_all", [False, True])
 def test_side_by_side_is_as_one_after_the_other(fit_all, monkeypatch, many):
     beside = cross_validate(LINEAR, Decision(), SENTENCES, Y, FOLDS, fit_all=fit_all)
+    workers = [one for one in psutil.Process().children() if "popen_loky" in " ".join(one.cmdline())]
     monkeypatch.setattr(training.os, "sched_getaffinity", lambda _: {0})
     alone = cross_validate(LINEAR, Decision(), SENTENCES, Y, FOLDS, fit_all=fit_all)
     assert np.array_equal(beside.scores, alone.scores)
+    assert not workers, "idle, they would hold their memory and their parent's end"
     assert beside.elsewhere > 0 == alone.elsewhere
     if not fit_all:
         assert beside.fitted is alone.fitted is None
