@@ -12,22 +12,20 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import save_file
-from tokenizers import Tokenizer
+from safetensors.numpy import load_file, save_file
 
 HERE = Path(__file__).parent
 DIMENSIONS = 256
-BATCH = 512
+TABLE = "embeddings.word_embeddings.weight"
 
 
 def main() -> None:
     """Write model.safetensors and tokenizer.json."""
-    from pipeline.models.onnx_export import DEFAULT, onnx_file, source_folder
+    from pipeline.models.onnx_export import DEFAULT, source_folder
 
     folder = source_folder(sys.argv[1] if len(sys.argv) > 1 else DEFAULT)
-    tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
-    table = said_alone(np.asarray(onnx_file(folder, "fp32")).tobytes(), tokenizer).astype(np.float64)
+    (weights,) = folder.glob("*.safetensors")
+    table = load_file(weights)[TABLE].astype(np.float64)
     table -= table.mean(axis=0)
     _, axes = np.linalg.eigh(table.T @ table)
     reduced = table @ axes[:, ::-1][:, :DIMENSIONS]
@@ -37,24 +35,9 @@ def main() -> None:
         "scale": scale.astype(np.float32),
     }
     save_file(stored, HERE / "model.safetensors")
-    text = json.dumps(json.loads(tokenizer), ensure_ascii=False, separators=(",", ":"))
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    text = json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":"))
     (HERE / "tokenizer.json").write_text(text + "\n", encoding="utf-8")
-
-
-def said_alone(onnx: bytes, tokenizer: str) -> NDArray[np.float32]:
-    """Return what the encoder makes of each piece by itself: the mean over it and the two marks around it."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
-    vocabulary = Tokenizer.from_str(tokenizer).get_vocab()
-    found = []
-    for first in range(0, len(vocabulary), BATCH):
-        pieces = np.arange(first, min(first + BATCH, len(vocabulary)))
-        ends = [np.full(len(pieces), vocabulary[mark]) for mark in ("[CLS]", "[SEP]")]
-        ids = np.column_stack([ends[0], pieces, ends[1]]).astype(np.int64)
-        feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        found.append(session.run(None, feed)[0].mean(axis=1))
-    return np.concatenate(found)
 
 
 if __name__ == "__main__":
