@@ -15,6 +15,7 @@ from pipeline.files import write_json
 PACKAGE = Path(__file__).parent
 # What the result of a training depends on.
 CODE = ("models", "evaluation", "labels", "text", "bundle.py", "label.py", "schema.py", "train.py")
+VECTORS = PACKAGE.parent / "data" / "vectors"
 PACKAGES = ("numpy", "pyarrow", "scikit-learn", "scipy")
 Value = TypeVar("Value")
 
@@ -35,7 +36,7 @@ def kept(path: Path, key: str, make: Callable[[], Value]) -> Value:
 
 
 def content_key(*parts: Any) -> str:
-    """Return a digest of JSON-able settings, of the files that they name, of code and packages."""
+    """Return a digest of JSON-able settings, of the files that they name, of code, vectors and packages."""
     about = [_with_files(list(parts)), _code(), [version(name) for name in PACKAGES]]
     return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -54,7 +55,7 @@ def _with_files(value: Any) -> Any:
 
 
 def _code() -> list[str]:
-    return [_digest(PACKAGE / name) for name in CODE]
+    return [_digest(path) for path in (*(PACKAGE / name for name in CODE), VECTORS)]
 
 
 def _digest(path: Path) -> str:

@@ -81,3 +81,10 @@ def test_the_key_follows_the_code(tmp_path, monkeypatch):
     empty = content_key("x")
     (tmp_path / "models" / "new.py").write_text("x = 1\n")
     assert len({before, empty, content_key("x")}) == 3
+
+
+def test_the_key_follows_the_word_vectors(tmp_path, monkeypatch):
+    before = content_key("x")
+    monkeypatch.setattr(module, "VECTORS", tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"other")
+    assert content_key("x") != before
