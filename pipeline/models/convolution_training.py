@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from pipeline.models.convolution import Layout
 from pipeline.models.ngrams import Tokens
+from pipeline.models.windows import Layout
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

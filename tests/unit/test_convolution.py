@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from pipeline.models.convolution import Convolution, Layout, in_eight_bits
+from pipeline.models.convolution import Convolution, in_eight_bits
 from pipeline.models.convolution_training import Recipe, _laid_out, _Network
 from pipeline.models.explain import explain
 from pipeline.models.ngrams import Tokens
 from pipeline.models.portable import assemble, dismantle
+from pipeline.models.windows import Layout
 
 # The same words in both classes: only their order tells.
 SAID = ["the {} was found not guilty {}", "not the {} was found guilty {}"]
