@@ -165,7 +165,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     )
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, checkout.folder)
-    checkout.replace("params.yaml", "model: hybrid", "model: tfidf_logreg")
+    checkout.replace("params.yaml", "model: ensemble", "model: tfidf_logreg")
     make_corpus(checkout.folder / "data")
     for name in ("behaviour", "vectors"):
         shutil.copytree(ROOT / "data" / name, checkout.folder / "data" / name)
