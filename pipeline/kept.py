@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.files import write_json
+from pipeline.models.static import VECTORS
 
 PACKAGE = Path(__file__).parent
 # What the result of a training depends on.
 CODE = ("models", "evaluation", "labels", "text", "bundle.py", "label.py", "schema.py", "train.py")
-VECTORS = PACKAGE.parent / "data" / "vectors"
 PACKAGES = ("numpy", "pyarrow", "scikit-learn", "scipy")
 Value = TypeVar("Value")
 

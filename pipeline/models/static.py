@@ -12,12 +12,11 @@ from scipy import sparse
 
 from pipeline.models.base import Transformer, check_fitted
 from pipeline.models.ngrams import NgramIndex, Tokens
-from pipeline.models.pieces import compact, tokenizer_of
+from pipeline.models.pieces import REMEMBERED, compact, tokenizer_of
 from pipeline.models.tokens import Ints, Words, as_texts
 from pipeline.schema import ConfigError
 
 Floats = NDArray[np.float32]
-REMEMBERED = 50_000  # words, half of which stay when there are more
 BLOCK = 4096
 DEFAULT = "minilm"
 VECTORS = Path(__file__).parents[2] / "data" / "vectors"

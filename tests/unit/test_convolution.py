@@ -97,6 +97,15 @@ def test_a_score_depends_on_its_text_alone(fitted):
     assert fitted.decision_function([]).shape == (0, 2)
 
 
+def test_words_that_are_forgotten_are_looked_up_again(fitted, monkeypatch):
+    wanted = fitted.decision_function(TEXTS)
+    monkeypatch.setattr("pipeline.models.pieces.REMEMBERED", 4)
+    again = assemble(*dismantle(fitted))
+    for _ in range(3):
+        again.decision_function(["unrelated words come in between, several of them"])
+        assert np.array_equal(again.decision_function(TEXTS), wanted)
+
+
 def test_the_same_seed_trains_the_same_network(fitted):
     again = clone(fitted).fit(TEXTS, Y)
     assert np.array_equal(again.table_, fitted.table_)

@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import psutil
 import pytest
+from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
@@ -140,6 +141,19 @@ def test_side_by_side_is_as_one_after_the_other(fit_all, monkeypatch, many):
         assert beside.fitted is alone.fitted is None
     else:
         assert np.array_equal(*(one.fitted.decision_function(SENTENCES) for one in (beside, alone)))
+
+
+class Nests(Reads):
+    """Remembers where something run side by side within its fit would run."""
+
+    def fit(self, texts, y):
+        self.backend_ = type(get_active_backend()[0]).__name__
+        return self
+
+
+def test_nothing_is_side_by_side_within_a_process_of_a_fold(many):
+    found = cross_validate(Nests(), Decision(), TEXTS, Y, FOLDS, fit_all=True)
+    assert found.fitted.backend_ == "SequentialBackend", "threads would share liblinear's random generator"
 
 
 def test_all_texts_are_fitted_on_for_the_model_to_serve():
