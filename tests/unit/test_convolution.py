@@ -71,6 +71,18 @@ def test_gradients_are_those_of_the_loss(name):
             assert told[at] == pytest.approx((losses[0] - losses[1]) / 2e-5, abs=1e-4)
 
 
+def test_a_text_in_training_is_read_as_if_alone():
+    rng = np.random.default_rng(5)
+    net = network(rng)
+    tokens = Tokens(rng.integers(0, 9, 9), np.array([2, 7]))
+
+    def answers(rows):
+        ids, inside = _laid_out(tokens, np.array(rows), 9)
+        return net._best(net.vectors @ net.weights["filters"], ids, inside)[0][0]
+
+    assert answers([0, 1]) == pytest.approx(answers([0]), abs=1e-6)
+
+
 def test_scores_are_sums_over_the_best_windows(fitted):
     texts = [*TEXTS[:3], *ODD]
     tokens = fitted.pieces_.find(texts)

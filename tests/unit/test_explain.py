@@ -9,6 +9,8 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.svm import SVC
 
 from pipeline.models.arrow_tfidf import ArrowTfidf
+from pipeline.models.blend import Blend
+from pipeline.models.convolution import Convolution
 from pipeline.models.cues import CueRules, Cues
 from pipeline.models.explain import by_words, explain, strongest
 from pipeline.models.portable import portable
@@ -62,6 +64,16 @@ def test_reasons_and_intercepts_sum_to_the_scores(name):
     for merge in (list, by_words):
         sums = [sum((reason.weights for reason in merge(some)), np.zeros(2)) for some in reasons]
         assert np.array(sums) + intercepts == pytest.approx(scorer.decision_function(texts), abs=1e-5)
+
+
+def test_reasons_of_a_blend_have_the_weights_of_its_parts():
+    network = Convolution(filters=4, dimensions=8).fit(TEXTS, Y)
+    blend = Blend.of([fitted(FEATURES["union"]), network, fitted(FEATURES["words"])], [1.0, 0.5, 0.1])
+    reasons, intercepts = explain(blend, TEXTS[:5])
+    sums = [sum((reason.weights for reason in some), np.zeros(2)) for some in reasons]
+    assert np.array(sums) + intercepts == pytest.approx(blend.decision_function(TEXTS[:5]), abs=1e-5)
+    svm = make_pipeline(CountVectorizer(), OneVsRestClassifier(SVC(kernel="rbf"))).fit(TEXTS, Y)
+    assert explain(Blend.of([network, portable(svm)]), TEXTS[:1]) is None
 
 
 def test_rules_are_linear_too():
