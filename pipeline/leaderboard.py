@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import CONF, ROOT, composed, stage
+from pipeline.models.processes import with_this_code
 from pipeline.schema import ConfigError, InputError, PipelineError, nearest
 from pipeline.terminal import say
 
@@ -149,6 +150,7 @@ def train_in_a_process(config: DictConfig) -> Entry:
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
+    with_this_code()
     container: Any = OmegaConf.to_container(config, resolve=True)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         try:

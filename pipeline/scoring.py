@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.files import encodable, encoder, packed
+from pipeline.models.processes import with_this_code
 from pipeline.schema import Article, ConfigError, InputError, PipelineError
 
 if TYPE_CHECKING:
@@ -277,6 +278,7 @@ def pieces(bundle: Bundle, job: Job, parts: Iterable[list[Any]], workers: int) -
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import active_children, get_context
 
+    with_this_code()
     others = set(active_children())
     # Not forked: Arrow and the tokenizer have threads, whose locks a fork would copy as they are.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(job,))

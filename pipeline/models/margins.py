@@ -12,6 +12,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.parallel import Parallel, delayed
 
 from pipeline.models.linear import LinearHead
+from pipeline.models.processes import with_this_code
 
 NEVER = 20.0  # score of a label that no text or every text carries
 WORTH_PROCESSES = 20_000_000  # non-zero features times labels: some seconds' work
@@ -42,6 +43,7 @@ def fit_margins(X: sparse.csr_matrix, y: NDArray[np.int8], C: float, *, seed: in
     intercept = np.zeros(y.shape[1])
     varying = [k for k in columns if y[:, k].any() and not y[:, k].all()]
     large = features.nnz * len(varying) > WORTH_PROCESSES
+    with_this_code()
     fitted = Parallel(n_jobs=len(os.sched_getaffinity(0)) if large else 1)(
         delayed(_fit)(features, y[:, k], C, seed) for k in varying
     )

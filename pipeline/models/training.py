@@ -15,6 +15,7 @@ from scipy.special import logit
 from sklearn.base import clone
 
 from pipeline.models.decision import Decision
+from pipeline.models.processes import with_this_code
 from pipeline.schema import ConfigError, PipelineError
 
 Floats = NDArray[np.float64]
@@ -182,6 +183,7 @@ def fits(
     if cores < 2 or nested or len(texts) < WORTH_PROCESSES or takes_all_cores(model):
         yield from (_fit(model, texts, y, mask) for mask in masks)
         return
+    with_this_code()
     try:
         with Parallel(cores, backend="loky", return_as="generator") as parallel:
             yield from parallel(delayed(_fit_elsewhere)(model, texts, y, mask) for mask in masks)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import numpy as np
 import psutil
@@ -164,6 +165,15 @@ def test_all_texts_are_fitted_on_for_the_model_to_serve():
 def test_a_process_that_was_ended_is_one_line(many):
     with pytest.raises(PipelineError, match="the system ended a process"):
         cross_validate(Dies(), Decision(), TEXTS, Y, FOLDS)
+
+
+def test_processes_run_this_code_not_that_of_a_loaded_model(many, tmp_path, monkeypatch):
+    """MLflow puts a model's own code first on the path."""
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("raise RuntimeError('code of a bundle')")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    beside = cross_validate(LINEAR, Decision(), SENTENCES, Y, FOLDS)
+    assert beside.elsewhere > 0
 
 
 @pytest.mark.parametrize(
