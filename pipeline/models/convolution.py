@@ -22,9 +22,10 @@ from pipeline.models.windows import Layout
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_BLOCK = 16_384  # pieces at once: what they take up stays in the processor's cache
+_BLOCK = 8192  # pieces at once: what they take up stays in the processor's cache
 _SPAN = 4096  # pieces of a text at once: however long it is, it takes no more memory
 _STEPS = 127  # of eight bits, to either side
+_STRIDE = 4  # texts begin at its multiples, a power of 2
 
 
 class Convolution(Estimator):
@@ -135,8 +136,7 @@ class Convolution(Estimator):
         tokens = self._tokens(as_texts(X), len(self.table_) - 1)
         found, texts = [np.zeros((0, self.layout_.answers), np.int16)], [np.zeros(0, np.int64)]
         for sums, begin, end, owner in self._windows(tokens):
-            borders = np.column_stack([begin, end]).ravel()
-            found.append(np.maximum.reduceat(sums, borders)[::2])
+            found.append(_largest(sums, begin, end))
             texts.append(owner)
         largest, owner = np.concatenate(found), np.concatenate(texts)
         if len(largest) > len(tokens.counts):  # some text has several spans
@@ -206,7 +206,7 @@ class Convolution(Estimator):
         number = np.arange(len(owner)) - np.repeat(np.cumsum(spans) - spans, spans)
         first = (ends - tokens.counts)[owner] + number * _SPAN
         lengths = np.clip(ends[owner] - first, 1, _SPAN)
-        laid = lengths + max(self.widths)
+        laid = -(-(lengths + max(self.widths) - 1) // _STRIDE) * _STRIDE
         blocks = np.flatnonzero(np.diff(np.cumsum(laid) // _BLOCK)) + 1
         for part in np.split(np.arange(len(owner)), blocks):
             begin = np.cumsum(laid[part]) - laid[part]
@@ -214,12 +214,23 @@ class Convolution(Estimator):
             inside = at < np.repeat(ends[owner[part]], laid[part])
             ids = np.full(len(at), none)
             ids[inside] = tokens.ids[at[inside]]
-            rows = self.table_[ids]
+            rows = self.table_.take(ids, axis=0)
             sums = rows[:, self.layout_.columns(0)[0]].astype(np.int16)
             for place in range(1, max(self.widths)):
                 columns, filters = self.layout_.columns(place)
                 sums[:-place, filters] += rows[place:, columns]
             yield sums, begin, begin + lengths[part], owner[part]
+
+
+def _largest(sums: NDArray[np.int16], begin: Ints, end: Ints) -> NDArray[np.int16]:
+    """Return the largest sum of each span; halves of all rows are compared first, which is far quicker."""
+    filled = np.zeros(len(sums) + 1, np.int8)
+    filled[begin] += 1
+    filled[end] -= 1
+    sums[np.cumsum(filled[:-1]) == 0] = np.iinfo(sums.dtype).min
+    for _ in range(_STRIDE.bit_length() - 1):
+        sums = np.maximum(sums[::2], sums[1::2])
+    return np.maximum.reduceat(sums, begin // _STRIDE)
 
 
 def in_eight_bits(table: NDArray[np.float32], layout: Layout) -> tuple[NDArray[np.int8], Floats]:

@@ -128,10 +128,13 @@ class Cues(Transformer):
                     anywhere[j].append((rows + begin, lines.take(pa.array(rows))))
                 if len(owners):
                     here[j].append((owners + begin, ends))
-        return [
-            np.union1d(_matches(anywhere[j], group.regex), _matches(here[j], group.regex_here))
-            for j, group in enumerate(self.groups_)
-        ]
+        found = []
+        for j, group in enumerate(self.groups_):
+            hit = np.zeros(len(texts), bool)
+            hit[_matches(anywhere[j], group.regex)] = True
+            hit[_matches(here[j], group.regex_here)] = True
+            found.append(np.flatnonzero(hit))
+        return found
 
     @cached_property
     def _screen(self) -> Screen:
