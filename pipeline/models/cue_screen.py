@@ -197,11 +197,28 @@ def _alternatives(patterns: Sequence[str]) -> list[Items]:
     found: list[Items] = []
     for pattern in patterns:
         try:
-            tree = list(_parser.parse(pattern))
+            tree = _joined(_parser.parse(pattern))
         except re.error:  # RE2 knows things that `re` does not
             return []
-        found += _branches(*tree[0]) if len(tree) == 1 and tree[0][0] is op.BRANCH else [tree]
+        found += tree[0][1] if len(tree) == 1 and tree[0][0] is op.BRANCH else [tree]
     return found
+
+
+def _joined(items: Any) -> Items:
+    """Return a parsed pattern with letters that stand together in one item, groups as branches."""
+    joined: list[tuple[Any, Any]] = []
+    for code, value in items:
+        if code is op.LITERAL:
+            value = _letter(value)
+            if value != " " and joined and joined[-1][0] is code and joined[-1][1] != " ":
+                value = joined.pop()[1] + value
+        elif code in (op.BRANCH, op.SUBPATTERN):
+            branches = value[1] if code is op.BRANCH else [value[3]]
+            code, value = op.BRANCH, [_joined(branch) for branch in branches]
+        elif code is op.MAX_REPEAT:
+            value = (*value[:2], _joined(value[2]))
+        joined.append((code, value))
+    return joined
 
 
 def _looks_back(items: Any) -> bool:
@@ -223,8 +240,8 @@ def _choices(items: Items, whole: bool) -> list[Choice]:
         if start:
             if first := _first_words(items[i:], whole):
                 found.append(first)
-            if code in (op.BRANCH, op.SUBPATTERN):
-                inner = [_choices(branch, last) for branch in _branches(code, value)]
+            if code is op.BRANCH:
+                inner = [_choices(branch, last) for branch in value]
                 if len(inner) == 1:
                     found += inner[0]
                 elif all(inner):
@@ -255,11 +272,13 @@ def _spell(begun: set[str], items: Items) -> tuple[set[str], set[str]]:
 def _spell_item(begun: set[str], code: Any, value: Any) -> tuple[set[str], set[str]]:
     if code is op.AT:
         return begun, set()
-    if code in (op.LITERAL, op.IN) and (letters := _letters(code, value)) is not None:
+    if code is op.LITERAL:
+        return (set(), begun) if value == " " else ({word + value for word in begun}, set())
+    if code is op.IN and (letters := _letters(value)) is not None:
         ended = begun if " " in letters else set()
         return {word + letter for word in begun for letter in letters - {" "}}, ended
-    if code in (op.BRANCH, op.SUBPATTERN):
-        spelt = [_spell(begun, branch) for branch in _branches(code, value)]
+    if code is op.BRANCH:
+        spelt = [_spell(begun, branch) for branch in value]
         return set().union(*(b for b, _ in spelt)), set().union(*(e for _, e in spelt))
     if code is op.MAX_REPEAT:
         least, most, body = value
@@ -270,10 +289,10 @@ def _spell_item(begun: set[str], code: Any, value: Any) -> tuple[set[str], set[s
     return set(), {word + _OPEN for word in begun}
 
 
-def _letters(code: Any, value: Any) -> set[str] | None:
-    """Return the word characters a literal or small class stands for, " " for all others; None if many."""
+def _letters(value: Any) -> set[str] | None:
+    """Return the word characters a small class stands for, " " for all others; None if many."""
     letters: set[str] = set()
-    for kind, what in [(code, value)] if code is op.LITERAL else value:
+    for kind, what in value:
         if kind is op.LITERAL:
             letters.add(_letter(what))
         elif kind is op.RANGE and what[1] - what[0] < 10:
@@ -289,21 +308,19 @@ def _letter(code: int) -> str:
     return chr(_WORD_BYTES[code]) if code < 256 else " "
 
 
-def _branches(code: Any, value: Any) -> list[Items]:
-    return [list(branch) for branch in value[1]] if code is op.BRANCH else [list(value[3])]
-
-
 def _starts_word(code: Any, value: Any, before: bool) -> bool:
     """Return whether a word certainly begins after an item, given whether one did before it."""
-    if code in (op.LITERAL, op.IN):
-        return _letters(code, value) == {" "}
+    if code is op.LITERAL:
+        return bool(value == " ")
+    if code is op.IN:
+        return _letters(value) == {" "}
     if code is op.AT:
         return before
-    if code in (op.BRANCH, op.SUBPATTERN):
-        return all(_sequence_starts_word(branch, before) for branch in _branches(code, value))
+    if code is op.BRANCH:
+        return all(_sequence_starts_word(branch, before) for branch in value)
     if code is op.MAX_REPEAT:
         least, _, body = value
-        return (before or least > 0) and _sequence_starts_word(list(body), before)
+        return (before or least > 0) and _sequence_starts_word(body, before)
     return False
 
 
