@@ -2,10 +2,14 @@
 
 import json
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hydra.utils import instantiate
 
 from pipeline.labels.annotations import read_annotations
+from pipeline.models.training import scores
 
 DETAILS = {"time": "2024-05-06T07:08:09Z", "seconds": 3.5, "notes": "=2+2 ‘quoted’\nand on"}
 
@@ -158,6 +162,28 @@ def test_weak_labels_train_a_classifier(corpus, stage, tmp_path, train):
     more, alone = (load(run.bundle).probabilities(["banks fraud number"])[0, 0] for run in runs)
     assert more > alone
     assert runs[0].metrics["data"] == runs[1].metrics["data"], "gold alone is counted"
+
+
+def test_the_default_classifier_is_trained_on_weak_labels(compose, tmp_path):
+    """Every part of it, of which one is a pipeline and one is not."""
+    said = [(f"The group accused bank number {n} of fraud.", ["accusation"]) for n in range(20)]
+    weak = tmp_path / "weak.parquet"
+    pq.write_table(
+        pa.table(
+            {"text": [text for text, _ in said], "labels": [given for _, given in said]}
+            | {"weight": [0.5] * 20}
+        ),
+        weak,
+    )
+    config = compose("train", ["model=weak", f"model.estimator.weak={weak}"])
+    assert config.model.gold.name == compose("train").model.name
+    model = instantiate(config.model.estimator, _convert_="all")
+    gold = {"Prices rose": [0, 0, 0, 1], "He denied it": [0, 1, 0, 0], "Taxes were cut": [0, 0, 1, 0]}
+    texts = [f"{words} on day {n}." for n in range(8) for words in gold]
+    fitted = model.fit(texts, np.array([*gold.values()] * 8, np.int8))
+    for part in fitted.estimator_.parts:
+        accused, not_so = scores(part, ["They accused a bank of fraud", "Prices rose"])[:, 0]
+        assert accused > 0 > not_so, "nothing but weak labels says so"
 
 
 def test_weak_labels_that_are_not_there_are_named(corpus, stage, tmp_path):
