@@ -74,9 +74,9 @@ def main() -> None:
     print(text)
     print(json.dumps(found["seconds"]))
     if given.write:
-        from learning_curve import write
+        from public import write
 
-        write(given.write, text)
+        write(given.write, "table", text)
 
 
 if __name__ == "__main__":
