@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeline.models.functions import LabellingFunction
 
 COUNTED = ("function", "label", "for", "against", "coverage", "overlap", "conflict")
-JUDGED = ("judged", "accuracy", "low", "high", "prevalence")
+JUDGED = ("judged", "accuracy", "low", "high", "guessing")
 COLUMNS = (*COUNTED, *JUDGED)
 
 
@@ -215,13 +215,17 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 def show(rows: Sequence[dict[str, Any]], most: int = 8) -> None:
     """Print the analysis table: of each label, the functions that vote most."""
     counted = f"{'for':>7}{'against':>8}{'cover':>8}{'overlap':>8}{'conflict':>9}"
-    say(f"{'label':<16}{'function':<24}{counted}  accuracy")
+    say(f"{'label':<16}{'function':<24}{counted}  {'accuracy':<18}guessing")
     for label in dict.fromkeys(row["label"] for row in rows):
         mine = sorted((row for row in rows if row["label"] == label), key=lambda row: -row["coverage"])
         for row in mine[:most]:
             shares = f"{row['coverage']:>8.2%}{row['overlap']:>8.2%}{row['conflict']:>9.2%}"
             known = row["accuracy"] is not None
-            right = f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" if known else "-"
+            right = (
+                f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}] {row['guessing']:>8.2f}"
+                if known
+                else "-"
+            )
             say(f"{label:<16}{row['function']:<24}{row['for']:>7}{row['against']:>8}{shares}  {right}")
         if len(mine) > most:
             say(f"{label:<16}{len(mine) - most} more in the file")
