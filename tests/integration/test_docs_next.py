@@ -42,7 +42,7 @@ losses of 3 million dollars. It rained all day."""
 
 @pytest.fixture
 def desk(trained, tmp_path, monkeypatch):
-    """A folder with what the pages call news.jsonl, done.jsonl and sample.jsonl, and their own files."""
+    """A folder with what the pages call news.jsonl, done.jsonl and sample.csv, and their own files."""
     monkeypatch.chdir(tmp_path)
     texts = [path.read_text(encoding="utf-8") for path in sorted(trained.corpus.articles.iterdir())]
     with Path("news.jsonl").open("w", encoding="utf-8") as file:
@@ -50,9 +50,12 @@ def desk(trained, tmp_path, monkeypatch):
             row = {"id": f"story-{n:02}", "text": text, "source": "abc"[n % 3]}
             file.write(json.dumps(row | {"date": f"2024-0{1 + n % 2}-11"}) + "\n")
     rows = pq.read_table(trained.folder / "labelled.parquet").to_pylist()
-    for name in ("done.jsonl", "sample.jsonl"):
-        kept = [{key: row[key] for key in ("article", "text", "labels")} for row in rows[::2]]
-        Path(name).write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+    kept = [{key: row[key] for key in ("article", "text", "labels")} for row in rows[::2]]
+    Path("done.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+    with Path("sample.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(kept[0]))
+        writer.writeheader()
+        writer.writerows(row | {"labels": "; ".join(row["labels"])} for row in kept)
     for name, text in FILES:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text, encoding="utf-8")
