@@ -25,27 +25,22 @@ sys.path.insert(0, str(ROOT))
 
 from tests.integration.test_label_docs import (  # noqa: E402 - the page's commands, as tested
     Coder,
+    by_rules,
     checked_out,
     coder,
     corpus_as_news,
-    rules,
+    program,
     walk,
 )
 
 
-def classifier(folder: Path) -> Coder:
-    """Answer as a trained classifier does."""
-    from pipeline.bundle import load
-
-    bundle = load(folder)
-    return lambda row: list(bundle.label([row["text"]])[0])
-
-
 def coders(given: argparse.Namespace, news: Path) -> tuple[Coder, Coder]:
     """Write the pile and return those who label it."""
+    from pipeline.bundle import load
+
     if given.news:
         shutil.copy(given.news, news)
-        return classifier(given.coder), rules(news)
+        return program(news, load(given.coder).label), program(news, by_rules)
     corpus_as_news(news)
     return coder("reader-a", "writer"), coder("writer", "reader-a")
 

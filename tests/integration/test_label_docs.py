@@ -124,19 +124,25 @@ def coder(annotator: str, otherwise: str) -> Coder:
     return code
 
 
-def rules(news: Path) -> Coder:
-    """Answer as most of the project's labelling functions do."""
-    from pipeline.labels.votes import Voter, majority_vote
-    from pipeline.models.functions import Patterns
+def program(news: Path, label: Callable[[list[str]], list[list[str]]]) -> Coder:
+    """Answer as a program does that labels many texts at once."""
     from pipeline.weak import sentences_of
 
-    patterns, sentences = Patterns(ROOT / "conf/cues/news.yaml"), sentences_of(news, "article")
-    votes = patterns.votes(sentences["text"].to_pylist())
-    shares = majority_vote(votes, [Voter(*column) for column in patterns.columns()], LABELS)
-    given = [[name for name, share in zip(LABELS, row, strict=True) if share > 0.5] for row in shares]
+    sentences = sentences_of(news, "article")
+    given = label(sentences["text"].to_pylist())
     places = zip(sentences["article"].to_pylist(), map(str, sentences["start"].to_pylist()), strict=True)
     known = dict(zip(places, given, strict=True))
     return lambda row: known[row["article"], row["start"]]
+
+
+def by_rules(texts: list[str]) -> list[list[str]]:
+    """Return the labels that most of the project's labelling functions give."""
+    from pipeline.labels.votes import Voter, majority_vote
+    from pipeline.models.functions import Patterns
+
+    patterns = Patterns(ROOT / "conf/cues/news.yaml")
+    shares = majority_vote(patterns.votes(texts), [Voter(*column) for column in patterns.columns()], LABELS)
+    return [[name for name, share in zip(LABELS, row, strict=True) if share > 0.5] for row in shares]
 
 
 def corpus_as_news(path: Path, articles: int | None = None) -> None:
@@ -187,5 +193,5 @@ def test_the_walk_through(checkout):
 def test_the_walk_through_on_real_news(checkout, shared):
     """The rules of the project play the coders: what they say is not right, but it is to be learned."""
     shutil.copy(shared / "news" / "articles.jsonl", checkout / "news.jsonl")
-    anna = rules(checkout / "news.jsonl")
+    anna = program(checkout / "news.jsonl", by_rules)
     check(walk(checkout, anna, lambda row: anna(row)[:1], "model=tfidf_logreg"))
