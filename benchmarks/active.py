@@ -1,6 +1,6 @@
 """Does choosing sentences beat labelling them at random? Simulated on the corpus.
 
-    python benchmarks/active.py [--model tfidf_logreg] [--seeds 5] [--plot docs/figures/active.png] [--redraw]
+    python benchmarks/active.py [--model tfidf_logreg] [--seeds 3] [--plot docs/figures/active.png] [--redraw]
 
 The labels of a pool of training sentences are hidden. A classifier starts from a random few, asks for the
 labels of a batch that a strategy chooses, is trained anew, and so on; the test articles are always the
@@ -190,7 +190,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="tfidf_logreg", help="name under conf/model")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--results", type=Path, help="default: reports/active-MODEL.json")
     parser.add_argument("--plot", type=Path, help="PNG file")
     parser.add_argument("--redraw", action="store_true", help="from --results, without training")

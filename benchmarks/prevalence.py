@@ -1,10 +1,11 @@
 """Do the intervals of pipeline.estimate cover? Samples drawn from a corpus whose labels are all known.
 
-    python benchmarks/prevalence.py [--samples 1000] [--sizes 100 300 1000] [--plot docs/figures/estimate.png]
+    python benchmarks/prevalence.py REPORT [--samples 400] [--sizes 100 300 1000]
+        [--plot docs/figures/estimate.png]
 
 The corpus is the training sentences with their out-of-fold probabilities, which python -m pipeline.train
-writes; its true shares are counted. A sample's labels stand for what people would label. Counting means
-counting what the classifier labels, with the interval of as many independent sentences.
+writes into its REPORT; its true shares are counted. A sample's labels stand for what people would label.
+Counting means counting what the classifier labels, with the interval of as many independent sentences.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 class Known:
@@ -108,8 +107,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--report", type=Path, default=ROOT / "reports" / "latest")
-    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("report", type=Path, help="folder that training wrote")
+    parser.add_argument("--samples", type=int, default=400)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--plot", type=Path, help="PNG file: one sample of 2,000 by year")
     given = parser.parse_args()

@@ -13,18 +13,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+import numpy as np
+from public import write
 
-from learning_curve import blocks_of, measure, subset, write
+if TYPE_CHECKING:
+    from pipeline.evaluation.data import Data
 
 ROOT = Path(__file__).resolve().parents[1]
+UNIFORM = "uniform"
 Row = dict[str, Any]
 
 
@@ -38,18 +40,62 @@ def composed(name: str, *overrides: str) -> Any:
         return compose(name, list(overrides))
 
 
+def subset(data: Data, share: int, seed: int) -> Data:
+    """Return the data with so many hundredths of the training articles; a smaller share is part of it."""
+    from pipeline.evaluation.data import Data
+    from pipeline.evaluation.splits import LEFT_OUT, Split
+
+    rows = data.split.train
+    articles = np.array(data.column("article", rows))
+    names = np.unique(articles)
+    chosen = np.random.default_rng(seed).permutation(names)[: -(-len(names) * share // 100)]
+    folds = data.split.folds.copy()
+    folds[rows[~np.isin(articles, chosen)]] = LEFT_OUT
+    return Data(data.table, data.labels, data.y, Split(folds))
+
+
+def measure(config: Any, data: Data, external: list[Row]) -> Row:
+    """Return the scores of a model trained on the data, as blocks by name."""
+    from hydra.utils import instantiate
+
+    from pipeline.bundle import Bundle
+    from pipeline.evaluate import evaluate
+    from pipeline.models.portable import portable
+    from pipeline.reports.tested import evaluate_both
+    from pipeline.train import fit
+
+    model = instantiate(config.model.estimator, _convert_="all")
+    decision = instantiate(config.decision, task=data.labels.task)
+    fitted, crossed = fit(model, decision, data)
+    bundle = Bundle(portable(fitted), crossed.decision, data.labels)
+    blocks, _ = evaluate_both(bundle, crossed, data, config.seed)
+    if external:
+        by = "sample" if "sample" in external[0] else None
+        found = evaluate(bundle, external, by=by, group="article", seed=config.seed)
+        blocks["external"] = found["external"]
+        if UNIFORM in found.get("by", {}):
+            blocks["external, uniform"] = found["by"][UNIFORM]
+    return blocks
+
+
+def blocks_of(found: list[Row]) -> list[str]:
+    """Return the names of the blocks of scores, cross-validation aside."""
+    return [name for name in ("test", "external", "external, uniform") if name in found[0]]
+
+
 def weak_files(news: Path, external: list[str], folder: Path, models: list[str]) -> dict[str, Path]:
     """Label the news by each label model, leaving out what repeats a gold or external sentence."""
     import pyarrow.parquet as pq
     from hydra.utils import instantiate
 
     from pipeline.labels.labelset import label_set
-    from pipeline.weak import gold_rows, sentences_of, vote, weak_rows, without_repeats
+    from pipeline.train import labelled_sentences
+    from pipeline.weak import sentences_of, vote, weak_rows, without_repeats
 
     config = composed("weak", f"input={news}")
     labels = label_set(config.labels)
     functions = list(instantiate(config.functions, _convert_="all").values())
-    known = [*gold_rows(config.gold)[0], *external]
+    known = [*labelled_sentences(composed("train"))["text"].to_pylist(), *external]
     sentences = without_repeats(sentences_of(news, "article"), known, config.near_duplicate)
     votes, voters = vote(functions, sentences["text"].to_pylist(), labels)
     files = {}
@@ -160,7 +206,7 @@ def main() -> None:
                 flush=True,
             )
     if given.write:
-        write(given.write, table(found))
+        write(given.write, "table", table(found))
     else:
         print(table(found))
 

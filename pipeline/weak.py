@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeline.models.functions import LabellingFunction
 
 COUNTED = ("function", "label", "for", "against", "coverage", "overlap", "conflict")
-JUDGED = ("judged", "accuracy", "low", "high", "prevalence")
+JUDGED = ("judged", "accuracy", "low", "high", "guessing")
 COLUMNS = (*COUNTED, *JUDGED)
 
 
@@ -44,7 +44,10 @@ def vote(
     for voter in voters:
         if voter.label not in labels.names:
             hint = nearest(voter.label, labels.names)
-            raise ConfigError(f"functions: {voter.function!r}: unknown label {voter.label!r}{hint}")
+            raise ConfigError(
+                f"functions: {voter.function!r}: unknown label {voter.label!r}{hint}; functions for labels "
+                "of your own: functions=NAME, from conf/functions/NAME.yaml"
+            )
         if voters.count(voter) > 1:
             raise ConfigError(f"functions: two called {voter.function!r} for {voter.label!r}; rename one")
     return np.hstack([function.votes(texts) for function in functions]), voters
@@ -158,7 +161,7 @@ def main(config: DictConfig) -> None:
     from hydra.utils import instantiate
 
     from pipeline.files import write_rows
-    from pipeline.labels.labelset import indicator, label_set
+    from pipeline.labels.labelset import label_set
 
     labels = label_set(OmegaConf.to_container(config.labels, resolve=True))  # type: ignore[arg-type]
     functions = list(instantiate(config.functions, _convert_="all").values())
@@ -166,13 +169,15 @@ def main(config: DictConfig) -> None:
     known: dict[str, NDArray[np.int8]] = {}
     judged = np.zeros((0, 0), np.int8)
     if config.gold:
-        texts, given = gold_rows(config.gold)
-        y = indicator(given, labels)
-        known = {name: y[:, k] for k, name in enumerate(labels.names)}
-        judged, _ = vote(functions, texts, labels)
+        texts, y, test = gold_of(config.gold, labels)
+        known = {name: y[~test, k] for k, name in enumerate(labels.names)}
+        judged, _ = vote(functions, [texts[row] for row in np.flatnonzero(~test)], labels)
         before = sentences.num_rows
         sentences = without_repeats(sentences, texts, config.near_duplicate)
         say(f"{before} sentences; {before - sentences.num_rows} left out that repeat gold or one another")
+        if not sentences.num_rows:
+            raise InputError(f"{config.input}: no sentence is left; take news that nobody labelled")
+        say(f"functions are judged by {len(judged)} gold sentences, not by the {test.sum()} of the test set")
     votes, voters = vote(functions, sentences["text"].to_pylist(), labels)
     rows = judge(votes, voters, judged, known)
     write_table(Path(config.analysis), rows)
@@ -186,20 +191,30 @@ def main(config: DictConfig) -> None:
     say(f"{len(found)} sentences: {tally}\nwritten to {config.output} and {config.analysis}")
 
 
-def gold_rows(path: str | Path) -> tuple[list[str], list[list[str]]]:
-    """Return texts and labels of labelled sentences."""
+def gold_of(path: str | Path, labels: LabelSet) -> tuple[list[str], NDArray[np.int8], NDArray[np.bool_]]:
+    """Return texts of labelled sentences, their 0/1 labels, and which are of the test set.
+
+    Raises
+    ------
+    InputError, ConfigError
+        Where there is no such file, or a row has no such labels.
+    """
+    import numpy as np
+
+    from pipeline.labels.labelset import indicator
+    from pipeline.labels.values import label_names
     from pipeline.text.readers import read_rows
 
-    texts, labels = [], []
-    for number, row in enumerate(read_rows(path), 1):
-        given = row.get("labels")
-        if isinstance(given, str):
-            given = [name.strip() for name in given.split(";") if name.strip()]
-        if not isinstance(given, list | None):
-            raise InputError(f"{path}: row {number}: field 'labels': expected names, got {given!r}")
-        texts.append(row["text"])
-        labels.append(given or [])
-    return texts, labels
+    if not Path(path).is_file():
+        raise ConfigError(
+            f"gold={path}: no such file; python -m pipeline.label writes it, or judge by none: gold=null"
+        )
+    rows = list(read_rows(path))
+    try:
+        y = indicator([label_names(row.get("labels")) for row in rows], labels)
+    except InputError as error:
+        raise InputError(f"gold={path}: {error}; another file: gold=FILE, none: gold=null") from None
+    return [row["text"] for row in rows], y, np.array([row.get("split") == "test" for row in rows])
 
 
 def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -215,13 +230,17 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 def show(rows: Sequence[dict[str, Any]], most: int = 8) -> None:
     """Print the analysis table: of each label, the functions that vote most."""
     counted = f"{'for':>7}{'against':>8}{'cover':>8}{'overlap':>8}{'conflict':>9}"
-    say(f"{'label':<16}{'function':<24}{counted}  accuracy")
+    say(f"{'label':<16}{'function':<24}{counted}  {'accuracy':<18}guessing")
     for label in dict.fromkeys(row["label"] for row in rows):
         mine = sorted((row for row in rows if row["label"] == label), key=lambda row: -row["coverage"])
         for row in mine[:most]:
             shares = f"{row['coverage']:>8.2%}{row['overlap']:>8.2%}{row['conflict']:>9.2%}"
             known = row["accuracy"] is not None
-            right = f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" if known else "-"
+            right = (
+                f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}] {row['guessing']:>8.2f}"
+                if known
+                else "-"
+            )
             say(f"{label:<16}{row['function']:<24}{row['for']:>7}{row['against']:>8}{shares}  {right}")
         if len(mine) > most:
             say(f"{label:<16}{len(mine) - most} more in the file")

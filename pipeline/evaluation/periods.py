@@ -27,7 +27,19 @@ def value_of(row: Mapping[str, Any], column: str, where: str) -> str:
         return value
     if period not in PERIODS:
         raise ConfigError(f"by={column}: a period must be one of {', '.join(PERIODS)}")
-    length, pattern = PERIODS[period]
-    if not re.match(rf"{pattern}(?!\d)", value):
-        raise InputError(f"{where}: field {name!r}: {value!r} has no {period}; write dates as 2026-01-31")
-    return value[:length]
+    if not _has(value, period):
+        raise InputError(
+            f"{where}: field {name!r}: {value!r} has no {period}; {_coarser(name, value)}write dates as "
+            "2026-01-31"
+        )
+    return value[: PERIODS[period][0]]
+
+
+def _has(value: str, period: str) -> bool:
+    return re.match(rf"{PERIODS[period][1]}(?!\d)", value) is not None
+
+
+def _coarser(name: str, value: str) -> str:
+    """Return what to use instead for a value that has a year, or a year and a month."""
+    known = [period for period in PERIODS if _has(value, period)]
+    return f"use {name}:{known[-1]}, or " if known else ""

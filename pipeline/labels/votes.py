@@ -45,7 +45,9 @@ def analysis(
         `for` and `against`: numbers of votes; `coverage`: the share of sentences it votes on;
         `overlap`: where another votes on the same label too; `conflict`: where another says the
         opposite; `judged`: votes on sentences with gold; `accuracy` of those with `low` and `high`,
-        and `prevalence`: the accuracy of guessing, what an accuracy is to be compared with.
+        and `guessing`: the accuracy of as many votes either way on sentences drawn at random, what an
+        accuracy is to be compared with. It is the label's prevalence for functions that vote for it, and
+        one minus that for those that vote against it.
 
     Notes
     -----
@@ -58,14 +60,14 @@ def analysis(
         part = votes[:, columns]
         yes, no = (part == FOR).sum(axis=1), (part == AGAINST).sum(axis=1)
         known = gold.get(label, np.full(len(votes), -1, np.int8))
-        share = float(known[known >= 0].mean()) if (known >= 0).any() else None
+        share = float(known[known >= 0].mean()) if (known >= 0).any() else 0.0
         for j in columns:
             mine = votes[:, j]
             cast = mine != ABSTAIN
             other = np.where(mine == FOR, no, yes)
             judged = cast & (known >= 0)
             right = int(((mine == FOR) == (known == 1))[judged].sum())
-            n = int(judged.sum())
+            n, yeses = int(judged.sum()), int((mine == FOR)[judged].sum())
             row: dict[str, Any] = {"function": voters[j].function, "label": label}
             row |= {"for": int((mine == FOR).sum()), "against": int((mine == AGAINST).sum())}
             row |= {
@@ -74,7 +76,7 @@ def analysis(
                 "conflict": _share((cast & (other > 0)).sum(), len(votes)),
                 "judged": n,
                 **_accuracy(right, n),
-                "prevalence": share,
+                "guessing": (yeses * share + (n - yeses) * (1 - share)) / n if n else None,
             }
             rows.append(row)
     return rows

@@ -39,16 +39,27 @@ class Blend(Estimator):
         self.estimators = estimators
         self.weights = weights
 
-    def fit(self, X: Sequence[str], y: Any) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: Sequence[str],  # noqa: N803
+        y: Any,
+        sample_weight: Floats | None = None,
+    ) -> Self:
         """Train each on texts and 0/1 labels of shape (n_texts, n_labels)."""
         from sklearn.base import clone
 
         from pipeline.models.portable import portable
+        from pipeline.models.weak import fit_weighted
 
         if self.weights is not None and len(self.weights) != len(self.estimators):
             raise ConfigError(f"blend: {len(self.weights)} weights for {len(self.estimators)} classifiers")
         texts = as_texts(X)
-        self.parts = [portable(clone(estimator).fit(texts, y)) for estimator in self.estimators]
+        models = [clone(estimator) for estimator in self.estimators]
+        if sample_weight is None:
+            fitted = [model.fit(texts, y) for model in models]
+        else:
+            fitted = [fit_weighted(model, texts, y, sample_weight) for model in models]
+        self.parts = [portable(model) for model in fitted]
         return self
 
     def decision_function(self, X: Sequence[str]) -> Floats:  # noqa: N803

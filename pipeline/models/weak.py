@@ -25,7 +25,7 @@ class WithWeak(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     estimator : estimator
-        Its last step takes `sample_weight`, as those of scikit-learn mostly do.
+        Takes `sample_weight`, itself or in its last step, as those of scikit-learn mostly do.
     weak : path
         What `pipeline.weak` wrote: Parquet with `text`, `labels` and `weight`.
     labels : sequence of str
@@ -102,12 +102,18 @@ def fit_weighted(estimator: Any, texts: Sequence[str], y: NDArray[np.int8], weig
     """
     parts = [estimator, *(part for part in estimator.get_params().values() if hasattr(part, "fit"))]
     with sklearn.config_context(enable_metadata_routing=True):
-        weighed = False
+        weighed = _takes_weights(estimator)
         for part in parts:
-            takes = "sample_weight" in signature(part.fit).parameters
-            if takes and hasattr(part, "set_fit_request"):
+            if _takes_weights(part) and hasattr(part, "set_fit_request"):
                 part.set_fit_request(sample_weight=True)
                 weighed = True
         if not weighed:
-            raise ConfigError(f"{type(estimator).__name__} takes no sample_weight, so no weak labels")
+            raise ConfigError(
+                f"{type(estimator).__name__} takes no sample_weight, so no weak labels; choose another "
+                "classifier: model@model.gold=NAME"
+            )
         return estimator.fit(texts, y, sample_weight=weight)
+
+
+def _takes_weights(estimator: Any) -> bool:
+    return "sample_weight" in signature(estimator.fit).parameters

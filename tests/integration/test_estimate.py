@@ -11,6 +11,9 @@ from pipeline.bundle import load
 from pipeline.estimate import estimate
 from pipeline.evaluation.periods import value_of
 from pipeline.evaluation.prevalence import prevalence
+from pipeline.schema import InputError
+from pipeline.scoring import sentences_of
+from pipeline.text.readers import read_articles
 
 LABELS = ["accusation", "denial", "policy_action", "economic_claim"]
 
@@ -169,11 +172,41 @@ def test_periods(value, column, wanted):
 
 
 @pytest.mark.parametrize(
-    ("value", "column"), [("2011", "date:month"), ("20111", "date:year"), ("", "date:day")]
+    ("value", "column", "told"),
+    [
+        ("1987", "date:month", "use date:year, or write dates as"),
+        ("2004/2005", "date:month", "use date:year, or write dates as"),
+        ("2004-05", "date:day", "use date:month, or write dates as"),
+        ("20111", "date:year", "; write dates as"),
+        ("", "date:day", "; write dates as"),
+    ],
 )
-def test_no_such_date(value, column):
-    with pytest.raises(Exception, match="row 1: field 'date'"):
+def test_no_such_date(value, column, told):
+    with pytest.raises(InputError, match=f"row 1: field 'date'.*{told} 2026-01-31"):
         value_of({"date": value}, column, "row 1")
+
+
+def test_real_news_by_outlet_and_year(run, shared, trained, tmp_path):
+    """Dates there are years, a pair of years, or days."""
+    corpus, sample = tmp_path / "corpus.jsonl", tmp_path / "sample.jsonl"
+    with (shared / "news" / "articles.jsonl").open(encoding="utf-8") as file:
+        corpus.write_text("".join(list(file)[::20]), encoding="utf-8")
+    texts = [row["text"] for row in sentences_of(read_articles(corpus))]
+    given = load(trained.bundle).label(texts[::2])
+    lines = [
+        json.dumps({"text": text, "labels": labels}) for text, labels in zip(texts[::2], given, strict=True)
+    ]
+    sample.write_text("\n".join(lines), encoding="utf-8")
+    done, output = run(corpus, sample, "unit=article", "by=[source,date:year]")
+    assert done.code == 0, done.err
+    found = {(row["by"], row["value"]) for row in table(output)}
+    assert found >= {
+        ("source", "reuters21578"),
+        ("date:year", "1987"),
+        ("date:year", "2004"),
+        ("date:year", "2019"),
+    }
+    assert run(corpus, sample, "unit=article", "by=[date:month]")[0].refused("has no month", "use date:year")
 
 
 def test_nothing_of_the_callers_rows_is_changed(trained, everything):

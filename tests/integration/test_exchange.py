@@ -1,11 +1,16 @@
 """Sentences out to annotators' files and back, and several annotators settled, on the small corpus."""
 
+import csv
 import json
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hydra.utils import instantiate
 
 from pipeline.labels.annotations import read_annotations
+from pipeline.models.training import scores
 
 DETAILS = {"time": "2024-05-06T07:08:09Z", "seconds": 3.5, "notes": "=2+2 ‘quoted’\nand on"}
 
@@ -136,28 +141,78 @@ def test_the_label_stage_settles_and_says_who_decided(corpus, stage, tmp_path, r
     assert stage("label", *arguments, "aggregation.adjudicator=secnd").refused("did you mean 'second'")
 
 
-def test_weak_labels_train_a_classifier(corpus, stage, tmp_path, train):
+@pytest.fixture
+def weak(corpus, stage, tmp_path):
+    """Run the stage on forty sentences, with the corpus as gold; the last overrides win."""
+    news, gold = tmp_path / "news.csv", tmp_path / "gold.parquet"
+    said = [f"The group accused the {n} banks of fraud number {n}.\n" for n in range(40)]
+    news.write_text("".join(["text\n", *said]))
+    inputs = [f"corpus.{name}={getattr(corpus, name)}" for name in ("articles", "metadata", "annotations")]
+    stage("label", *inputs, f"output={gold}", f"statistics={tmp_path / 's.json'}")
+    outputs = [f"output={tmp_path / 'weak.parquet'}", f"analysis={tmp_path / 'f.csv'}"]
+    given = [f"input={news}", "unit=sentence", f"gold={gold}", *outputs, "near_duplicate=1.0"]
+    return lambda *more: stage("weak", *given, *more)
+
+
+def test_functions_are_not_judged_by_test_sentences(weak, corpus, tmp_path):
+    done = weak()
+    assert done.code == 0, done.err
+    rows = pq.read_table(tmp_path / "gold.parquet").to_pylist()
+    test = {row["text"] for row in rows if row["split"] == "test"}
+    assert f"{len(rows) - len(test)} gold sentences, not by the {len(test)} of the test set" in done.out
+    with (tmp_path / "f.csv").open(newline="") as file:
+        (accuse,) = [row for row in csv.DictReader(file) if row["function"] == "accuse"]
+    accused = [row for row in rows if " accused " in row["text"]]
+    train = [row for row in accused if row["text"] not in test]
+    assert int(accuse["judged"]) == len(train) < len(accused)
+
+
+def test_what_weak_labels_cannot_be_made_from_is_named(weak, tmp_path):
+    assert weak(f"gold={tmp_path / 'none.parquet'}").refused("none.parquet", "pipeline.label", "gold=null")
+    own = ["labels.names=[blame]", "labels.definitions=null", "labels.examples=null"]
+    assert weak(*own, "gold=null").refused("'accusation'", "known: blame", "functions=NAME")
+    assert weak(*own).refused("gold.parquet", "'accusation'", "gold=FILE")
+    assert weak(f"input={tmp_path / 'gold.parquet'}").refused("gold.parquet", "no sentence is left")
+
+
+def test_weak_labels_train_a_classifier(weak, corpus, tmp_path, train):
     """The weak file is read wherever the model is fitted, and stays out of the bundle."""
     from pipeline.bundle import load
 
-    news, gold, weak = tmp_path / "news.csv", tmp_path / "gold.parquet", tmp_path / "weak.parquet"
-    said = [f"The group accused the {n} banks of fraud number {n}.\n" for n in range(40)]
-    news.write_text("".join(["text\n", *said]))
-    where = [f"corpus.{name}={getattr(corpus, name)}" for name in ("articles", "metadata", "annotations")]
-    stage("label", *where, f"output={gold}", f"statistics={tmp_path / 's.json'}")
-    arguments = [f"gold={gold}", f"output={weak}", f"analysis={tmp_path / 'f.csv'}", "near_duplicate=1.0"]
-    done = stage("weak", f"input={news}", "unit=sentence", *arguments)
+    done = weak()
     assert done.code == 0, done.err
     assert "accuracy" in done.out and "accuse" in done.out
-    rows = pq.read_table(weak).to_pylist()
+    rows = pq.read_table(tmp_path / "weak.parquet").to_pylist()
     assert len(rows) == 40
     assert all("accusation" in row["labels"] and 0 < row["weight"] <= 1 for row in rows)
     model = ["model=weak", "model@model.gold=tfidf_logreg"]
-    model += [f"model.estimator.weak={weak}", "model.estimator.ratio=1.0"]
+    model += [f"model.estimator.weak={tmp_path / 'weak.parquet'}", "model.estimator.ratio=1.0"]
     runs = train(corpus, tmp_path / "more", *model), train(corpus, tmp_path / "alone")
     more, alone = (load(run.bundle).probabilities(["banks fraud number"])[0, 0] for run in runs)
     assert more > alone
     assert runs[0].metrics["data"] == runs[1].metrics["data"], "gold alone is counted"
+
+
+def test_the_default_classifier_is_trained_on_weak_labels(compose, tmp_path):
+    """Every part of it, of which one is a pipeline and one is not."""
+    said = [(f"The group accused bank number {n} of fraud.", ["accusation"]) for n in range(20)]
+    weak = tmp_path / "weak.parquet"
+    pq.write_table(
+        pa.table(
+            {"text": [text for text, _ in said], "labels": [given for _, given in said]}
+            | {"weight": [0.5] * 20}
+        ),
+        weak,
+    )
+    config = compose("train", ["model=weak", f"model.estimator.weak={weak}"])
+    assert config.model.gold.name == compose("train").model.name
+    model = instantiate(config.model.estimator, _convert_="all")
+    gold = {"Prices rose": [0, 0, 0, 1], "He denied it": [0, 1, 0, 0], "Taxes were cut": [0, 0, 1, 0]}
+    texts = [f"{words} on day {n}." for n in range(8) for words in gold]
+    fitted = model.fit(texts, np.array([*gold.values()] * 8, np.int8))
+    for part in fitted.estimator_.parts:
+        accused, not_so = scores(part, ["They accused a bank of fraud", "Prices rose"])[:, 0]
+        assert accused > 0 > not_so, "nothing but weak labels says so"
 
 
 def test_weak_labels_that_are_not_there_are_named(corpus, stage, tmp_path):

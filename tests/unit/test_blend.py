@@ -6,10 +6,12 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import ComplementNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from pipeline.models.arrow_tfidf import ArrowTfidf
 from pipeline.models.blend import Blend
+from pipeline.models.convolution import Convolution
 from pipeline.models.portable import assemble, dismantle, portable
 from pipeline.models.training import scores
 from pipeline.schema import ConfigError
@@ -27,6 +29,24 @@ def test_scores_are_the_weighted_sum(weights, shares):
     np.testing.assert_allclose(
         blend.decision_function(TEXTS), shares[0] * parts[0] + shares[1] * parts[1], atol=1e-9
     )
+
+
+def test_every_part_is_given_the_weights():
+    weight = np.array([1, 3, 1, 2, 1, 0.5])
+    network = Convolution(filters=4, dimensions=16, epochs=1)
+    linear, other = Blend([ONE, network]).fit(TEXTS, Y, sample_weight=weight).parts
+    features = ArrowTfidf().fit_transform(TEXTS)
+    wanted = [LogisticRegression().fit(features, y, weight).decision_function(features) for y in Y.T]
+    np.testing.assert_allclose(scores(linear, TEXTS), np.column_stack(wanted), atol=1e-6)
+    wanted = clone(network).fit(TEXTS, Y, sample_weight=weight).decision_function(TEXTS)
+    np.testing.assert_array_equal(other.decision_function(TEXTS), wanted)
+
+
+def test_a_part_without_weights_is_named():
+    blend = Blend([ONE, make_pipeline(ArrowTfidf(), OneVsRestClassifier(KNeighborsClassifier()))])
+    blend.fit(TEXTS, Y)
+    with pytest.raises(ConfigError, match=r"Pipeline takes no sample_weight.*model@model\.gold"):
+        blend.fit(TEXTS, Y, sample_weight=np.ones(len(TEXTS)))
 
 
 def test_state_round_trip():

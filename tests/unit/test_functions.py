@@ -72,11 +72,22 @@ def test_the_analysis_counts_as_snorkel_does():
     gold = {"a": np.array([1, 0, 1, 0, -1], np.int8)}
     f, g, h = analysis(VOTES, VOTERS, gold)
     assert (f["for"], f["against"], f["coverage"], f["overlap"], f["conflict"]) == (3, 1, 0.8, 0.4, 0.2)
-    assert (f["judged"], f["accuracy"], f["prevalence"]) == (3, 2 / 3, 0.5)
+    assert (f["judged"], f["accuracy"], f["guessing"]) == (3, 2 / 3, 0.5)
     wanted = binomtest(2, 3).proportion_ci(method="exact")
     assert (f["low"], f["high"]) == pytest.approx((wanted.low, wanted.high))
-    assert (g["accuracy"], h["judged"], h["accuracy"]) == (1.0, 0, None)
+    assert (g["accuracy"], h["judged"], h["accuracy"], h["guessing"]) == (1.0, 0, None, None)
     assert h["overlap"] == h["conflict"] == 0
+
+
+def test_guessing_is_as_right_as_random_votes_of_the_same_sides():
+    rng = np.random.default_rng(3)
+    gold = {"a": (rng.random(20_000) < 0.1).astype(np.int8)}
+    either = np.where(rng.random((20_000, 3)) < [1, 0, 0.25], 1, -1)
+    votes = np.where(rng.random((20_000, 3)) < 0.3, either, 0).astype(np.int8)
+    voters = [Voter(name, "a") for name in ("for", "against", "both")]
+    rows = analysis(votes, voters, gold)
+    assert [row["guessing"] for row in rows] == pytest.approx([0.1, 0.9, 0.7], abs=0.01)
+    assert all(row["accuracy"] == pytest.approx(row["guessing"], abs=0.02) for row in rows)
 
 
 def test_majority_vote():

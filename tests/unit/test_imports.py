@@ -3,7 +3,10 @@
 import ast
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -33,6 +36,8 @@ ALLOWED = {
     ("curve", "train"),  # the same data, split the same way
     ("curve", "evaluate"),
 }
+BENCHMARKS = PACKAGE.parent / "benchmarks"
+OPTIONAL = {"blingfire", "fasttext", "punkt", "pysbd", "sentence_transformers", "setfit", "syntok", "torch"}
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
@@ -198,3 +203,17 @@ def test_stages_start_quickly(module):
     """What only a run needs is imported in the run, so that --help answers at once."""
     eager = {name.partition(".")[0] for name in imported(MODULES[module], lazily=False)}
     assert not eager & (HEAVY | {"pandas", "sklearn"})
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_benchmarks_import_what_there_is(path, monkeypatch):
+    """What they import on the way, too; those that they compare with may be missing."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    run_path(str(path), run_name="imported")
+    for name in imported(path):
+        root = name.partition(".")[0]
+        if root in ("pipeline", "tests") or (BENCHMARKS / f"{root}.py").is_file():
+            module, _, attribute = name.rpartition(".")
+            assert not module or hasattr(import_module(module), attribute) or find_spec(name), name
+        else:
+            assert find_spec(root) or root in OPTIONAL, name
