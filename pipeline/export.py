@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from pipeline.app import ROOT, stage
-from pipeline.schema import InputError
+from pipeline.schema import ConfigError, InputError
 
 USE = """\
 {output}: {model}, {labels}
@@ -20,6 +21,8 @@ USE = """\
   MLflow      mlflow.pyfunc.load_model("{folder}").predict(["The ministry denied it."])
   a server    mlflow models serve -m {folder} --env-manager local
 """
+# What looks like a file, where a folder would be made: `model-1.2` does not.
+ARCHIVE = re.compile(r"\.(?:tar|tgz|gz|bz2|xz|zst|7z|rar|json|onnx|pkl|\w*zip)$", re.IGNORECASE)
 
 
 @stage("export")
@@ -29,6 +32,8 @@ def main(config: DictConfig) -> None:
     from pipeline.tracking import local_folder
 
     folder, output = local_folder(config.model_uri, ROOT), Path(config.output)
+    if output.suffix != ".zip" and ARCHIVE.search(output.name):
+        raise ConfigError(f"output={output}: must end in .zip, or be a folder")
     if output.resolve() == folder.resolve():
         raise InputError(f"output={output}: is the model itself; choose another output")
     bundle = load(folder)
@@ -52,11 +57,11 @@ def export(folder: Path, output: Path) -> None:
     import json
     import shutil
 
-    from pipeline.bundle import MANIFEST
+    from pipeline.bundle import MANIFEST, MARKS
     from pipeline.files import atomic
 
     names = sorted({MANIFEST, *json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"]})
-    with atomic(output) as temporary:
+    with atomic(output, MARKS) as temporary:
         if output.suffix != ".zip":
             for name in names:
                 (temporary / name).parent.mkdir(parents=True, exist_ok=True)

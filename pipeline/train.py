@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import ROOT, apart, stage
 from pipeline.evaluation.data import Data
+from pipeline.reports.folder import MARKS as REPORTS
 from pipeline.reports.folder import report
 from pipeline.reports.tested import abstention, cut_short, evaluate_both, examine, training_profile
 from pipeline.schema import ConfigError, InputError, LabelSet
@@ -58,10 +59,13 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
     """
     from hydra.utils import instantiate
 
-    from pipeline.bundle import Bundle, save
+    from pipeline.bundle import MARKS, Bundle, save
+    from pipeline.files import replaceable
     from pipeline.models.portable import portable
 
     began = time.perf_counter()
+    replaceable(config.output, MARKS)
+    replaceable(config.report, *REPORTS)
     data = corpus_of(config)
     leakage = leaks(data, config)
     model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
