@@ -196,6 +196,8 @@ def test_drift_is_counted_the_same_by_several(label, tmp_path):
         (["drift=x.txt"], ["drift=x.txt", ".html or .json"]),
         (["output=x.parquet.gz"], ["x.parquet.gz", "compressed already"]),
         (["output=x.html", "drift=y.html"], ["drift"]),
+        (["engine=spark", "drift=y.html"], ["drift and workers are for engine=local", "spark.master"]),
+        (["engine=spark", "workers=2"], ["drift and workers are for engine=local", "spark.master"]),
     ],
 )
 def test_bad_settings_are_one_line(stage, trained, source, tmp_path, monkeypatch, more, words):
