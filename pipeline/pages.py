@@ -103,7 +103,7 @@ def _drift_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     words = report["vocabulary"]
     rare = {side: f"{words[f'rare_{side}']:.1%} other words" for side in ("before", "now")}
     rows.append({"name": "vocabulary", **words, "ks": None, **rare})
-    return [row | {"verdict": verdict(row["psi"])} for row in rows]
+    return [row | {"verdict": verdict(row["psi"], report["sentences"]["now"])} for row in rows]
 
 
 def _chart(name: str, bins: Iterable[object], before: Sequence[int], now: Sequence[int]) -> dict[str, Any]:
