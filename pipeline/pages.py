@@ -53,7 +53,7 @@ def articles_page(
     counts = Counter(name for same in grouped.values() for row in same for name in row["labels"])
     sentences = sum(map(len, grouped.values()))
     page = _environment().get_template("articles.html.j2")
-    text = page.render(
+    text = page.stream(
         title="Labelled news",
         summary=f"{len(grouped)} articles, {sentences} sentences, "
         f"{sum(1 for same in grouped.values() for row in same if row['labels'])} of them labelled.",
@@ -63,13 +63,13 @@ def articles_page(
         colours=COLOURS,
         nonce=secrets.token_urlsafe(12),
         abstains=abstains,
-        articles=[
+        articles=(
             {"id": name, "paragraphs": _paragraphs(same, raw.get(name), labels, abstains)}
             for name, same in grouped.items()
-        ],
+        ),
     )
     with atomic(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        text.dump(str(temporary), encoding="utf-8")
 
 
 def drift_page(

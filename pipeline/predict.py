@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 UNITS = ("article", "sentence")
 PAGE = ".html"
+LONGEST_PAGE = 10_000_000
+SHOWN = ("article", "kind", "text")
 PIPE = "-"
 ENGINES = ("local", "spark")
 
@@ -113,12 +115,28 @@ def _page(bundle: Bundle, config: DictConfig) -> dict[str, int]:
     from pipeline.pages import articles_page
     from pipeline.schema import Article
 
-    items = list(_items(config))
+    items = list(_fitting(_items(config), config.output))
     articles = [item for item in items if isinstance(item, Article)]
     rows = sentences_of(articles) if articles else map(encodable, items)
     scored = labelled(bundle, rows, config.batch_size)
     articles_page(Path(config.output), articles, scored, bundle.labels, abstains=bundle.abstains)
     return tally(bundle, scored)
+
+
+def _fitting(items: Iterable[Any], output: str) -> Iterator[Any]:
+    """Yield articles, or what a page shows of rows, as far as a browser can hold them."""
+    from pipeline.schema import Article
+
+    room = LONGEST_PAGE
+    for item in items:
+        article = isinstance(item, Article)
+        room -= 100 + len(item.text if article else item["text"])
+        if room < 0:
+            raise InputError(
+                f"output={output}: a page holds no more than {LONGEST_PAGE:,} characters, an article or row "
+                "counting 100 more; give less, or write .jsonl, .csv or .parquet"
+            )
+        yield Article(item.id, item.text) if article else {key: item[key] for key in SHOWN if key in item}
 
 
 def _stream(bundle: Bundle, folder: Path, config: DictConfig) -> dict[str, int]:
