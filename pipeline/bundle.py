@@ -159,7 +159,9 @@ def load(folder: str | Path) -> Bundle:
 def verify(folder: Path) -> None:
     """Raise InputError unless the files are exactly those of the manifest."""
     manifest = _read(folder / MANIFEST)
-    if manifest.get("format", 0) > FORMAT:
+    if not isinstance(manifest.get("format"), int):
+        raise InputError(f"{folder / MANIFEST}: has no number of a format; export the bundle anew")
+    if manifest["format"] > FORMAT:
         raise InputError(
             f"{folder}: bundle of format {manifest['format']}, this version reads {FORMAT}; upgrade"
         )

@@ -95,7 +95,9 @@ def _check(config: DictConfig) -> None:
     if config.drift and Path(config.drift).suffix not in (PAGE, ".json"):
         raise ConfigError(f"drift={config.drift}: extension must be .html or .json")
     if config.engine == "spark" and (config.drift or config.workers != 1):
-        raise ConfigError("drift and workers are for engine=local; on Spark, spark.master says how many cores")
+        raise ConfigError(
+            "drift and workers are for engine=local; on Spark, spark.master says how many cores"
+        )
     if config.output == PIPE:
         return
     if str(config.output).endswith(PAGE) and config.drift:

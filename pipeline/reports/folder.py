@@ -25,7 +25,7 @@ def report(
     configured: str,
     crossed: CrossValidated,
 ) -> None:
-    """Write metrics, errors, plots and page of the test articles; a report of before is replaced as a whole."""
+    """Write metrics, errors, plots and page of the test articles; replaces only a report, as a whole."""
     import json
 
     from pipeline.evaluation.errors import error_rows, write_errors
