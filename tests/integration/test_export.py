@@ -1,8 +1,10 @@
 """Exporting a bundle: from a folder, a run or an alias, the same bytes each time, usable elsewhere."""
 
+import shlex
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,22 @@ def test_a_zip_file_loads_where_it_is_unpacked(stage, trained, tmp_path):
         str(tmp_path / "model")
         in stage("export", f"model_uri={trained.bundle}", f"output={tmp_path / 'model.zip'}").out
     )
+
+
+def test_what_is_printed_works(stage, trained, tmp_path):
+    said = stage("export", f"model_uri={trained.bundle}", f"output={tmp_path / 'model.zip'}").out
+    lines = [line[14:] for line in said.splitlines()]
+    (unpack,) = (line for line in lines if line.startswith("python "))
+    subprocess.run([sys.executable, *shlex.split(unpack)[1:]], check=True)
+    assert Path(next(line for line in lines if "pip install" in line).split()[-1]).is_file()
+    for begin, end in (("import sys", "load("), ("import mlflow", "mlflow.")):
+        code = lines[next(i for i, line in enumerate(lines) if line.startswith(begin)) :]
+        code = code[: next(i for i, line in enumerate(code) if line.startswith(end)) + 1]
+        code[-1] = f"print({code[-1]})"
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", "\n".join(code)], capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0 and done.stdout, done.stderr
 
 
 def test_a_folder(stage, trained, tmp_path):
