@@ -107,6 +107,7 @@ def test_the_card_says_what_and_on_what(trained):
     card = load(trained.bundle).card
     assert card["model"] == "tfidf_logreg"
     assert card["data"] == trained.metrics["data"]
+    assert card["corpus"] == "articles, annotations.jsonl"
     assert card["scores"]["test"]["macro_f1"] == trained.metrics["test"]["macro_f1"]
     assert "run_id" not in json.dumps(card), "it would differ from run to run"
 
