@@ -234,7 +234,16 @@ def _key(config: DictConfig, job: Job, folder: Path) -> list[Any]:
         return [time.time_ns(), os.getpid()]
     files = [(str(file), (s := file.stat()).st_size, s.st_mtime_ns) for file in files_of(config.input)]
     settings = [config.unit, job.batch_size, job.form, job.packing, job.drift, str(job.schema)]
-    return [files, settings, (folder / MANIFEST).read_text(encoding="utf-8")]
+    return [files, settings, (folder / MANIFEST).read_text(encoding="utf-8"), _code()]
+
+
+def _code() -> str:
+    """Return the digest of this package: another version may read, cut or write otherwise."""
+    import hashlib
+
+    package = Path(__file__).parent
+    files = (path.read_bytes() for path in sorted(package.rglob("*.py")))
+    return hashlib.sha256(b"".join(files)).hexdigest()
 
 
 def _size(config: DictConfig) -> int | None:
