@@ -24,6 +24,7 @@ from pipeline.schema import InputError, LabelSet
 
 FORMAT = 1
 STRUCTURE, WEIGHTS, MANIFEST = "model.json", "weights.safetensors", "manifest.json"
+MARKS = (MANIFEST, STRUCTURE)  # what tells a bundle from another folder
 PICKLES = (".pkl", ".pickle", ".p", ".joblib", ".pt", ".bin", ".npy", ".npz")  # or what may hold one
 # What scoring needs of this package, copied into the bundle so that it loads where it is not installed.
 CODE = ("__init__.py", "schema.py", "files.py", "bundle.py", "models")
@@ -94,7 +95,7 @@ class Bundle:
 
 
 def save(bundle: Bundle, folder: str | Path) -> None:
-    """Write a bundle; the folder appears whole or not at all."""
+    """Write a bundle, in place of nothing but a bundle; the folder appears whole or not at all."""
     from safetensors.numpy import save as packed
 
     model, arrays = dismantle(bundle.scorer)
@@ -108,7 +109,7 @@ def save(bundle: Bundle, folder: str | Path) -> None:
         "decision": decision,
         "card": bundle.card,
     }
-    with atomic(folder) as temporary:
+    with atomic(folder, MARKS) as temporary:
         temporary.mkdir()
         _write(temporary / STRUCTURE, structure)
         (temporary / WEIGHTS).write_bytes(packed(arrays | more))
@@ -158,7 +159,9 @@ def load(folder: str | Path) -> Bundle:
 def verify(folder: Path) -> None:
     """Raise InputError unless the files are exactly those of the manifest."""
     manifest = _read(folder / MANIFEST)
-    if manifest.get("format", 0) > FORMAT:
+    if not isinstance(manifest.get("format"), int):
+        raise InputError(f"{folder / MANIFEST}: has no number of a format; export the bundle anew")
+    if manifest["format"] > FORMAT:
         raise InputError(
             f"{folder}: bundle of format {manifest['format']}, this version reads {FORMAT}; upgrade"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -9,17 +10,23 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from pipeline.app import ROOT, stage
-from pipeline.schema import InputError
+from pipeline.schema import ConfigError, InputError
 
 USE = """\
 {output}: {model}, {labels}
-  needs       Python 3.11 and {requirements}
+{unpack}  needs       Python 3.11; pip install -r {folder}/requirements.txt
   Python      import sys; sys.path.insert(0, "{folder}/code")
               from pipeline.bundle import load
               load("{folder}").label(["The ministry denied it."])
-  MLflow      mlflow.pyfunc.load_model("{folder}").predict(["The ministry denied it."])
-  a server    mlflow models serve -m {folder} --env-manager local
+  MLflow      needs mlflow-skinny and pandas, too
+              import mlflow
+              mlflow.pyfunc.load_model("{folder}").predict(["The ministry denied it."])
+  a server    needs them, too; where the environment with them is activated:
+              mlflow models serve -m {folder} --env-manager local
 """
+UNPACK = "  unpack      python -m zipfile -e {output} {parent}\n"
+# What looks like a file, where a folder would be made: `model-1.2` does not.
+ARCHIVE = re.compile(r"\.(?:tar|tgz|gz|bz2|xz|zst|7z|rar|json|onnx|pkl|\w*zip)$", re.IGNORECASE)
 
 
 @stage("export")
@@ -29,16 +36,17 @@ def main(config: DictConfig) -> None:
     from pipeline.tracking import local_folder
 
     folder, output = local_folder(config.model_uri, ROOT), Path(config.output)
+    if output.suffix != ".zip" and ARCHIVE.search(output.name):
+        raise ConfigError(f"output={output}: must end in .zip, or be a folder")
     if output.resolve() == folder.resolve():
         raise InputError(f"output={output}: is the model itself; choose another output")
     bundle = load(folder)
     export(folder, output)
-    pins = (folder / "requirements.txt").read_text(encoding="utf-8").split()
     text = USE.format(
         output=output,
         model=bundle.card.get("model", "a classifier"),
         labels=", ".join(bundle.labels.names),
-        requirements=" ".join(pin for pin in pins if not pin.startswith("pandas=")),
+        unpack=UNPACK.format(output=output, parent=output.parent) if output.suffix == ".zip" else "",
         folder=output.with_suffix("") if output.suffix == ".zip" else output,
     )
     sys.stdout.write(text)
@@ -52,11 +60,11 @@ def export(folder: Path, output: Path) -> None:
     import json
     import shutil
 
-    from pipeline.bundle import MANIFEST
+    from pipeline.bundle import MANIFEST, MARKS
     from pipeline.files import atomic
 
     names = sorted({MANIFEST, *json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"]})
-    with atomic(output) as temporary:
+    with atomic(output, MARKS) as temporary:
         if output.suffix != ".zip":
             for name in names:
                 (temporary / name).parent.mkdir(parents=True, exist_ok=True)

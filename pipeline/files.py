@@ -28,17 +28,24 @@ _UNWRITABLE = {
 
 
 @contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
+def atomic(path: str | Path, *kinds: Sequence[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`, renamed onto it when the block succeeds.
 
     Works for a file or a directory, whichever the block creates; on any exception nothing is left.
 
+    Parameters
+    ----------
+    path : path
+    *kinds : sequence of str
+        See `replaceable`.
+
     Raises
     ------
     InputError
-        Where the folder cannot be made or written to.
+        Where the folder cannot be made or written to, or has in it what was not written here.
     """
     path = Path(path)
+    replaceable(path, *kinds)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with unwritable(path):
@@ -63,6 +70,22 @@ def unwritable(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path}: cannot be written ({os.strerror(error.errno)}); choose another output"
         ) from error
+
+
+def replaceable(path: str | Path, *kinds: Sequence[str]) -> None:
+    """Raise InputError for a folder that is neither empty nor one of ours.
+
+    Parameters
+    ----------
+    path : path
+    *kinds : sequence of str
+        Names of files that are all in a folder of one kind.
+    """
+    path = Path(path)
+    with unwritable(path):
+        ours = any(all((path / name).is_file() for name in kind) for kind in kinds)
+        if path.is_dir() and not ours and any(path.iterdir()):
+            raise InputError(f"{path}: is a folder with other files; choose another output")
 
 
 def distinct(source: str | Path, output: str | Path) -> None:

@@ -53,7 +53,7 @@ def articles_page(
     counts = Counter(name for same in grouped.values() for row in same for name in row["labels"])
     sentences = sum(map(len, grouped.values()))
     page = _environment().get_template("articles.html.j2")
-    text = page.render(
+    text = page.stream(
         title="Labelled news",
         summary=f"{len(grouped)} articles, {sentences} sentences, "
         f"{sum(1 for same in grouped.values() for row in same if row['labels'])} of them labelled.",
@@ -63,13 +63,13 @@ def articles_page(
         colours=COLOURS,
         nonce=secrets.token_urlsafe(12),
         abstains=abstains,
-        articles=[
+        articles=(
             {"id": name, "paragraphs": _paragraphs(same, raw.get(name), labels, abstains)}
             for name, same in grouped.items()
-        ],
+        ),
     )
     with atomic(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        text.dump(str(temporary), encoding="utf-8")
 
 
 def drift_page(
@@ -103,7 +103,7 @@ def _drift_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     words = report["vocabulary"]
     rare = {side: f"{words[f'rare_{side}']:.1%} other words" for side in ("before", "now")}
     rows.append({"name": "vocabulary", **words, "ks": None, **rare})
-    return [row | {"verdict": verdict(row["psi"])} for row in rows]
+    return [row | {"verdict": verdict(row["psi"], report["sentences"]["now"])} for row in rows]
 
 
 def _chart(name: str, bins: Iterable[object], before: Sequence[int], now: Sequence[int]) -> dict[str, Any]:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 UNITS = ("article", "sentence")
 PAGE = ".html"
+LONGEST_PAGE = 10_000_000
+SHOWN = ("article", "kind", "text")
 PIPE = "-"
 ENGINES = ("local", "spark")
 
@@ -92,6 +94,10 @@ def _check(config: DictConfig) -> None:
         raise ConfigError(f"workers={config.workers}: must be a number of processes, 1 or more")
     if config.drift and Path(config.drift).suffix not in (PAGE, ".json"):
         raise ConfigError(f"drift={config.drift}: extension must be .html or .json")
+    if config.engine == "spark" and (config.drift or config.workers != 1):
+        raise ConfigError(
+            "drift and workers are for engine=local; on Spark, spark.master says how many cores"
+        )
     if config.output == PIPE:
         return
     if str(config.output).endswith(PAGE) and config.drift:
@@ -111,12 +117,28 @@ def _page(bundle: Bundle, config: DictConfig) -> dict[str, int]:
     from pipeline.pages import articles_page
     from pipeline.schema import Article
 
-    items = list(_items(config))
+    items = list(_fitting(_items(config), config.output))
     articles = [item for item in items if isinstance(item, Article)]
     rows = sentences_of(articles) if articles else map(encodable, items)
     scored = labelled(bundle, rows, config.batch_size)
     articles_page(Path(config.output), articles, scored, bundle.labels, abstains=bundle.abstains)
     return tally(bundle, scored)
+
+
+def _fitting(items: Iterable[Any], output: str) -> Iterator[Any]:
+    """Yield articles, or what a page shows of rows, as far as a browser can hold them."""
+    from pipeline.schema import Article
+
+    room = LONGEST_PAGE
+    for item in items:
+        article = isinstance(item, Article)
+        room -= 100 + len(item.text if article else item["text"])
+        if room < 0:
+            raise InputError(
+                f"output={output}: a page holds no more than {LONGEST_PAGE:,} characters, an article or row "
+                "counting 100 more; give less, or write .jsonl, .csv or .parquet"
+            )
+        yield Article(item.id, item.text) if article else {key: item[key] for key in SHOWN if key in item}
 
 
 def _stream(bundle: Bundle, folder: Path, config: DictConfig) -> dict[str, int]:
@@ -212,7 +234,16 @@ def _key(config: DictConfig, job: Job, folder: Path) -> list[Any]:
         return [time.time_ns(), os.getpid()]
     files = [(str(file), (s := file.stat()).st_size, s.st_mtime_ns) for file in files_of(config.input)]
     settings = [config.unit, job.batch_size, job.form, job.packing, job.drift, str(job.schema)]
-    return [files, settings, (folder / MANIFEST).read_text(encoding="utf-8")]
+    return [files, settings, (folder / MANIFEST).read_text(encoding="utf-8"), _code()]
+
+
+def _code() -> str:
+    """Return the digest of this package: another version may read, cut or write otherwise."""
+    import hashlib
+
+    package = Path(__file__).parent
+    files = (path.read_bytes() for path in sorted(package.rglob("*.py")))
+    return hashlib.sha256(b"".join(files)).hexdigest()
 
 
 def _size(config: DictConfig) -> int | None:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import ROOT, apart, stage
 from pipeline.evaluation.data import Data
+from pipeline.reports.folder import MARKS as REPORTS
 from pipeline.reports.folder import report
 from pipeline.reports.tested import abstention, cut_short, evaluate_both, examine, training_profile
 from pipeline.schema import ConfigError, InputError, LabelSet
@@ -58,10 +59,13 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
     """
     from hydra.utils import instantiate
 
-    from pipeline.bundle import Bundle, save
+    from pipeline.bundle import MARKS, Bundle, save
+    from pipeline.files import replaceable
     from pipeline.models.portable import portable
 
     began = time.perf_counter()
+    replaceable(config.output, MARKS)
+    replaceable(config.report, *REPORTS)
     data = corpus_of(config)
     leakage = leaks(data, config)
     model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
@@ -86,7 +90,9 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
             "leakage": leakage,
             **examine(bundle, data, predicted["predicted"], config.seed, behaviour),
         }
-        bundle.card = card(metrics) | {"reference": training_profile(data, crossed)}
+        bundle.card = card(metrics, corpus_named(config.corpus)) | {
+            "reference": training_profile(data, crossed)
+        }
         save(bundle, config.output)
         report(Path(config.report), metrics, data, predicted, bundle, settings(config), crossed)
         seconds = {"train": time.perf_counter() - began, "score": predicted["seconds"]}
@@ -224,18 +230,27 @@ def describe(data: Data) -> dict[str, Any]:
     }
 
 
-def card(metrics: dict[str, Any]) -> dict[str, Any]:
+def corpus_named(corpus: DictConfig) -> str:
+    """Return the files of a corpus, or the set on the hub, without the folders they lie in."""
+    if corpus.get("kind") == "hub":
+        return Path(corpus.name).name if Path(corpus.name).is_dir() else str(corpus.name)
+    paths = (corpus.get(key) for key in ("articles", "annotations", "train", "test"))
+    return ", ".join(Path(path).name for path in paths if path)
+
+
+def card(metrics: dict[str, Any], corpus: str) -> dict[str, Any]:
     """Return the model card: what it is, what it was trained on, how good it is, what it is not for."""
     return {
         "model": metrics["model"],
         "seed": metrics["seed"],
+        "corpus": corpus,
         "data": metrics["data"],
         "scores": {
             block: {name: metrics[block][name] for name in ("macro_f1", "micro_f1", "subset_accuracy")}
             for block in ("cross_validation", "test")
         },
-        "intended_use": "Coding sentences of English news by the definitions in this bundle.",
-        "limits": "Scores are for the corpus named above; on other news expect less, and measure it "
+        "intended_use": f"Labelling texts like those of its corpus ({corpus}) by the labels here.",
+        "limits": f"Scores are for its corpus ({corpus}); on other texts expect less, and measure it "
         "(python -m pipeline.evaluate). Not for judging whether a statement is true, nor people.",
     }
 

@@ -2,7 +2,8 @@
 
 Counts, not texts: a profile of the training sentences travels in the bundle, the same is counted
 while scoring, and both are compared by plain measures. They say how large a shift is, not whether it
-is significant: over a million sentences every shift is.
+is significant: over a million sentences every shift is. Few sentences differ from many by chance alone;
+what that gives on average is taken off the stability index.
 
 References
 ----------
@@ -28,6 +29,8 @@ SCORE_EDGES = np.linspace(0, 1, 11)[1:-1]
 LENGTH_EDGES = np.array([5, 10, 15, 20, 25, 30, 40, 60])
 MOST_WORDS = 1000
 SMALL, LARGE = 0.1, 0.25
+FEW = 100  # sentences below which chance alone may reach "large"
+_DRAWS = 20
 
 
 def profile(
@@ -92,7 +95,7 @@ def compare(before: Profile, now: Profile, labels: Sequence[str]) -> dict[str, A
         name: {
             "rate_before": before["labels"][k] / n,
             "rate_now": now["labels"][k] / m,
-            "score": distances(before["scores"][k], now["scores"][k]),
+            "score": shift(before["scores"][k], now["scores"][k]),
         }
         for k, name in enumerate(labels)
     }
@@ -100,16 +103,26 @@ def compare(before: Profile, now: Profile, labels: Sequence[str]) -> dict[str, A
     report = {
         "sentences": {"before": before["n"], "now": now["n"]},
         "labels": by_label,
-        "length": distances(before["lengths"], now["lengths"]),
+        "length": shift(before["lengths"], now["lengths"]),
         "vocabulary": {
-            **distances(before["words"], now["words"]),
+            **shift(before["words"], now["words"]),
             "rare_before": other_before,
             "rare_now": other_now,
         },
     }
     shifts = [one["score"]["psi"] for one in by_label.values()]
     shifts += [report["length"]["psi"], report["vocabulary"]["psi"]]
-    return report | {"shift": max(shifts), "verdict": verdict(max(shifts))}
+    return report | {"shift": max(shifts), "verdict": verdict(max(shifts), now["n"])}
+
+
+def shift(before: ArrayLike, now: ArrayLike) -> dict[str, float]:
+    """Return the `distances`, "psi" without "chance": what as many drawn from `before` give on average."""
+    found = distances(before, now)
+    rng = np.random.default_rng(0)
+    p, sizes = np.asarray(before) / max(np.sum(before), 1), (np.sum(before), np.sum(now))
+    drawn = (rng.multinomial(size, p, _DRAWS) if p.any() else [before] * _DRAWS for size in sizes)
+    chance = float(np.mean([distances(*pair)["psi"] for pair in zip(*drawn, strict=True)]))
+    return found | {"psi": max(found["psi"] - chance, 0.0), "chance": chance}
 
 
 def distances(before: ArrayLike, now: ArrayLike) -> dict[str, float]:
@@ -125,6 +138,8 @@ def distances(before: ArrayLike, now: ArrayLike) -> dict[str, float]:
     return {"psi": float(((q - p) * np.log(q / p)).sum()), "js": float(js), "ks": float(ks)}
 
 
-def verdict(psi: float) -> str:
-    """Return what the custom calls an index: "small", "moderate" or "large"."""
+def verdict(psi: float, n: int) -> str:
+    """Return what the custom calls an index of `n` sentences: "small", "moderate" or "large"."""
+    if n < FEW:
+        return "too few sentences"
     return "small" if psi < SMALL else "moderate" if psi < LARGE else "large"

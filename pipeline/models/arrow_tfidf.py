@@ -81,7 +81,7 @@ class ArrowTfidf(Transformer):
         )
         self.vocabulary_ = encoded.dictionary.filter(pa.array(used))
         # Columns in alphabetical order, as scikit-learn has them.
-        order = np.argsort(self.get_feature_names_out().astype(str), kind="stable")
+        order = np.argsort(self.get_feature_names_out(), kind="stable")
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
         self.index_.reorder(rank)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+# What tells the folder of a run, or one with nothing but an evaluation in it, from another.
+MARKS = (("metrics.json", "predictions.parquet"), ("external.json",))
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -22,7 +25,7 @@ def report(
     configured: str,
     crossed: CrossValidated,
 ) -> None:
-    """Write metrics, errors, plots and page of the test articles; the folder is replaced as a whole."""
+    """Write metrics, errors, plots and page of the test articles; replaces only a report, as a whole."""
     import json
 
     from pipeline.evaluation.errors import error_rows, write_errors
@@ -30,7 +33,7 @@ def report(
     from pipeline.files import atomic
 
     rows = data.split.test
-    with atomic(folder) as temporary:
+    with atomic(folder, *MARKS) as temporary:
         temporary.mkdir()
         (temporary / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
         errors = error_rows(

@@ -1,8 +1,10 @@
 """Exporting a bundle: from a folder, a run or an alias, the same bytes each time, usable elsewhere."""
 
+import shlex
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -41,9 +43,43 @@ def test_a_zip_file_loads_where_it_is_unpacked(stage, trained, tmp_path):
     )
 
 
+def test_what_is_printed_works(stage, trained, tmp_path):
+    said = stage("export", f"model_uri={trained.bundle}", f"output={tmp_path / 'model.zip'}").out
+    lines = [line[14:] for line in said.splitlines()]
+    (unpack,) = (line for line in lines if line.startswith("python "))
+    subprocess.run([sys.executable, *shlex.split(unpack)[1:]], check=True)
+    assert Path(next(line for line in lines if "pip install" in line).split()[-1]).is_file()
+    for begin, end in (("import sys", "load("), ("import mlflow", "mlflow.")):
+        code = lines[next(i for i, line in enumerate(lines) if line.startswith(begin)) :]
+        code = code[: next(i for i, line in enumerate(code) if line.startswith(end)) + 1]
+        code[-1] = f"print({code[-1]})"
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", "\n".join(code)], capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0 and done.stdout, done.stderr
+
+
 def test_a_folder(stage, trained, tmp_path):
-    assert stage("export", f"model_uri={trained.bundle}", f"output={tmp_path / 'model'}").code == 0
-    assert load(tmp_path / "model").label(TEXTS) == load(trained.bundle).label(TEXTS)
+    for _ in range(2):  # a bundle may be replaced
+        assert stage("export", f"model_uri={trained.bundle}", f"output={tmp_path / 'model'}").code == 0
+        assert load(tmp_path / "model").label(TEXTS) == load(trained.bundle).label(TEXTS)
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "manifest.json"])
+def test_a_folder_with_other_files_is_left_alone(stage, trained, tmp_path, name):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text("years of work")
+    for output in (tmp_path / "mine", tmp_path / "mine" / ".."):
+        done = stage("export", f"model_uri={trained.bundle}", f"output={output}")
+        assert done.refused(str(output), "other files", "choose another output")
+    assert (tmp_path / "mine" / name).read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["m.tar.gz", "m.TGZ", "m.7z", "m.gzip", "m.json"])
+def test_a_file_of_another_kind(stage, trained, tmp_path, name):
+    done = stage("export", f"model_uri={trained.bundle}", f"output={tmp_path / name}")
+    assert done.refused(name, "must end in .zip, or be a folder")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_a_version_and_an_alias(stage, trained, store, tmp_path, monkeypatch):

@@ -302,6 +302,18 @@ def test_the_page_holds_every_sentence_and_label(run, trained):
         assert f"{name} ({given.count(name)})" in page.text
 
 
+@pytest.mark.parametrize("unit", ["article", "sentence"])
+def test_a_page_holds_only_so_much(run, tmp_path, monkeypatch, unit):
+    monkeypatch.setattr("pipeline.predict.LONGEST_PAGE", 1000)
+    rows = [{"text": "The bank denied it. " * 5, "article": f"a{i}", "note": "x" * 10_000} for i in range(6)]
+    done, output = run(write(tmp_path / "in.jsonl", rows[:5]), "out.html", f"unit={unit}")
+    assert done.code == 0, done.err
+    output.unlink()
+    done, output = run(write(tmp_path / "in.jsonl", rows), "out.html", f"unit={unit}")
+    assert done.refused("out.html", "no more than 1,000 characters", ".jsonl")
+    assert not output.exists()
+
+
 # --- refusals -----------------------------------------------------------------------------------------
 
 

@@ -4,10 +4,13 @@ import gzip
 import io
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
@@ -15,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
+from pipeline import predict
 from pipeline.scoring import Scorer
 from pipeline.text.decoding import LONGEST
 
@@ -116,31 +120,35 @@ def test_pipes(trained, source):
     assert f"{len(rows)} sentences labelled" in done.stderr
 
 
+@pytest.fixture
+def interrupted(stage, trained, source, tmp_path, monkeypatch):
+    """Interrupt a job after three pieces; returns its arguments."""
+
+    def ran(output, *more):
+        scored, whole = [], Scorer.__call__
+
+        def until_interrupted(self, chunk):
+            if len(scored) == 3:
+                raise KeyboardInterrupt
+            scored.append(chunk)
+            return whole(self, chunk)
+
+        path = tmp_path / output
+        again = [f"input={source}", f"output={path}", f"model_uri={trained.bundle}", "batch_size=400", *more]
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Scorer, "__call__", until_interrupted)
+            stage("predict", *again)
+        assert not path.exists()
+        return again
+
+    return ran
+
+
 @pytest.mark.parametrize("output", ["out.jsonl", "out.csv.gz", "out.parquet"])
-def test_an_interrupted_job_goes_on_and_ends_with_the_same_bytes(
-    label, stage, trained, source, tmp_path, monkeypatch, output
-):
+def test_an_interrupted_job_goes_on_and_ends_with_the_same_bytes(label, stage, interrupted, tmp_path, output):
     wanted = label(output, "batch_size=400", "drift=" + str(tmp_path / "one.json"))
     (tmp_path / output).unlink()
-    scored, whole = [], Scorer.__call__
-
-    def until_interrupted(self, chunk):
-        if len(scored) == 3:
-            raise KeyboardInterrupt
-        scored.append(chunk)
-        return whole(self, chunk)
-
-    again = [
-        f"input={source}",
-        f"output={tmp_path / output}",
-        f"model_uri={trained.bundle}",
-        "batch_size=400",
-    ]
-    again.append(f"drift={tmp_path / 'other.json'}")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Scorer, "__call__", until_interrupted)
-        stage("predict", *again)
-    assert not (tmp_path / output).exists()
+    again = interrupted(output, f"drift={tmp_path / 'other.json'}")
     done = stage("predict", *again)
     assert "going on after" in done.err
     assert (tmp_path / output).read_bytes() == wanted
@@ -157,15 +165,52 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(label, trained, sourc
     command = [sys.executable, "-m", "pipeline.predict", *arguments, "batch_size=40"]
     state = tmp_path / ".out.jsonl.state"
     job = subprocess.Popen([*command, f"workers={workers}"], stdout=subprocess.DEVNULL)
-    while job.poll() is None and not state.exists():
+    while job.poll() is None and not (state.exists() and json.loads(state.read_text())["done"] > 3):
         time.sleep(0.001)
     job.send_signal(signal.SIGKILL)
     job.wait()
     assert state.exists() and not (tmp_path / "out.jsonl").exists()
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert "going on after" in done.stderr
+    assert int(re.search(r"going on after (\d+) sentences", done.stderr)[1]) > 0
     assert (tmp_path / "out.jsonl").read_bytes() == wanted
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+RUN_AND_MEASURE = """
+import atexit, resource, runpy
+atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+runpy.run_module("pipeline.predict", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_input(trained, tmp_path):
+    peaks = []
+    for n in (20_000, 80_000):
+        given, output = tmp_path / f"{n}.jsonl", tmp_path / "out.jsonl"
+        with given.open("w") as file:
+            for i in range(n):
+                text = f"Prices of item{i % 5000} rose {i % 97} percent, word{i * 7919 % 30_011} said again."
+                file.write(json.dumps({"id": i, "text": text}) + "\n")
+        arguments = [f"input={given}", f"output={output}", "unit=sentence", f"model_uri={trained.bundle}"]
+        done = subprocess.run(
+            [sys.executable, "-c", RUN_AND_MEASURE, *arguments], capture_output=True, text=True, timeout=600
+        )
+        assert f"{n} sentences labelled" in done.stdout, done.stderr
+        peaks.append(int(done.stdout.split()[-1]))
+    assert output.stat().st_size > 1.5e7
+    assert peaks[1] < peaks[0] + 1.5e7, "the output alone is as much"
+
+
+def test_another_version_of_the_project_begins_anew(stage, interrupted, tmp_path, monkeypatch):
+    """As one that cuts sentences elsewhere."""
+    again = interrupted("out.jsonl")
+    package = Path(shutil.copytree(Path(predict.__file__).parent, tmp_path / "pipeline"))
+    with (package / "text" / "sentences.py").open("a") as file:
+        file.write("# changed\n")
+    monkeypatch.setattr(predict, "__file__", str(package / "predict.py"))
+    done = stage("predict", *again)
+    assert done.code == 0 and "going on after" not in done.err
 
 
 def test_a_changed_input_begins_anew(label, source, tmp_path):
@@ -196,6 +241,8 @@ def test_drift_is_counted_the_same_by_several(label, tmp_path):
         (["drift=x.txt"], ["drift=x.txt", ".html or .json"]),
         (["output=x.parquet.gz"], ["x.parquet.gz", "compressed already"]),
         (["output=x.html", "drift=y.html"], ["drift"]),
+        (["engine=spark", "drift=y.html"], ["drift and workers are for engine=local", "spark.master"]),
+        (["engine=spark", "workers=2"], ["drift and workers are for engine=local", "spark.master"]),
     ],
 )
 def test_bad_settings_are_one_line(stage, trained, source, tmp_path, monkeypatch, more, words):

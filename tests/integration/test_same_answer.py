@@ -24,6 +24,15 @@ MLFLOW = Path(sys.executable).with_name("mlflow")
 N = 2000
 
 
+@pytest.fixture(scope="module", params=["tfidf_logreg", "ensemble"])
+def classifier(request, trained, train, tmp_path_factory):
+    """The quick one, and the default with all its parts."""
+    if request.param == "tfidf_logreg":
+        return trained
+    more = (f"model={request.param}", "behaviour=false", "tracking.register=null")
+    return train(trained.corpus, tmp_path_factory.mktemp(request.param), *more)
+
+
 @pytest.fixture(scope="module")
 def texts(trained):
     """Real news where it is at hand, else the small corpus again and again; and what no news is."""
@@ -47,9 +56,9 @@ def texts(trained):
 
 
 @pytest.fixture(scope="module")
-def wanted(trained, texts):
+def wanted(classifier, texts):
     """Scores and labels of the bundle itself, given a list."""
-    bundle = load(trained.bundle)
+    bundle = load(classifier.bundle)
     return bundle.probabilities(texts), bundle.label(texts)
 
 
@@ -82,22 +91,22 @@ CONTAINERS = {
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
-def test_in_this_process(trained, texts, wanted, name):
-    bundle, given = load(trained.bundle), CONTAINERS[name](texts)
+def test_in_this_process(classifier, texts, wanted, name):
+    bundle, given = load(classifier.bundle), CONTAINERS[name](texts)
     assert (bundle.probabilities(given) == wanted[0]).all()
     assert bundle.label(given) == wanted[1]
 
 
 @pytest.mark.parametrize("name", ["list", "pandas column", "pandas table"])
-def test_mlflow_pyfunc(trained, texts, wanted, name):
+def test_mlflow_pyfunc(classifier, texts, wanted, name):
     import mlflow
 
-    found = mlflow.pyfunc.load_model(str(trained.bundle)).predict(CONTAINERS[name](texts))
+    found = mlflow.pyfunc.load_model(str(classifier.bundle)).predict(CONTAINERS[name](texts))
     assert same(records(found), wanted)
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
-def test_mlflow_models_predict(trained, texts, wanted, tmp_path, kind):
+def test_mlflow_models_predict(classifier, texts, wanted, tmp_path, kind):
     source, output = tmp_path / f"in.{kind}", tmp_path / "out.json"
     if kind == "json":
         source.write_text(json.dumps({"inputs": texts}), encoding="utf-8")
@@ -105,9 +114,9 @@ def test_mlflow_models_predict(trained, texts, wanted, tmp_path, kind):
         pd.DataFrame({"text": texts}).to_csv(source, index=False, quoting=csv.QUOTE_ALL)
         # pandas, which reads it for MLflow, takes these words for missing.
         texts = [None if text in ("", "nan", "None") else text for text in texts]
-        bundle = load(trained.bundle)
+        bundle = load(classifier.bundle)
         wanted = bundle.probabilities(texts), bundle.label(texts)
-    command = [MLFLOW, "models", "predict", "-m", trained.bundle, "--env-manager", "local", "-t", kind]
+    command = [MLFLOW, "models", "predict", "-m", classifier.bundle, "--env-manager", "local", "-t", kind]
     done = subprocess.run(
         [*command, "-i", source, "-o", output], capture_output=True, text=True, timeout=1800
     )
@@ -124,11 +133,11 @@ def test_mlflow_models_serve(server, texts, wanted, inputs):
 
 
 @pytest.fixture(scope="module")
-def server(trained):
+def server(classifier):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [MLFLOW, "models", "serve", "-m", trained.bundle, "--env-manager", "local", "-p", str(port)]
+    command = [MLFLOW, "models", "serve", "-m", classifier.bundle, "--env-manager", "local", "-p", str(port)]
     path = f"{MLFLOW.parent}{os.pathsep}{os.environ['PATH']}"  # it looks there for uvicorn
     process = subprocess.Popen(
         [*command, "-w", "1"],
@@ -157,13 +166,13 @@ def waited(address, process):
 
 
 @pytest.mark.parametrize("extension", ["jsonl", "csv", "parquet"])
-def test_the_command_line(command, trained, texts, wanted, tmp_path, extension):
+def test_the_command_line(command, classifier, texts, wanted, tmp_path, extension):
     import pyarrow.parquet as pq
 
     source, output = tmp_path / "in.parquet", tmp_path / f"out.{extension}"
     pq.write_table(pa.table({"text": texts}), source)
     done = command(
-        "predict", f"input={source}", f"output={output}", f"model_uri={trained.bundle}", "unit=sentence"
+        "predict", f"input={source}", f"output={output}", f"model_uri={classifier.bundle}", "unit=sentence"
     )
     assert done.code == 0, done.err
     if extension == "jsonl":
@@ -182,7 +191,7 @@ def test_the_command_line(command, trained, texts, wanted, tmp_path, extension):
 
 
 @pytest.mark.extra
-def test_spark_udf_and_the_spark_engine(trained, texts, wanted, tmp_path):
+def test_spark_udf_and_the_spark_engine(classifier, texts, wanted, tmp_path):
     pytest.importorskip("pyspark", reason="make extra-spark")
     if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
         pytest.skip("no Java here")
@@ -194,13 +203,13 @@ def test_spark_udf_and_the_spark_engine(trained, texts, wanted, tmp_path):
     source = tmp_path / "in.parquet"
     pq.write_table(pa.table({"n": range(N), "text": texts}), source, row_group_size=500)
     with spark("local[2]", {"spark.sql.files.maxPartitionBytes": 100_000}) as session:
-        udf = mlflow.pyfunc.spark_udf(session, str(trained.bundle), env_manager="local")
+        udf = mlflow.pyfunc.spark_udf(session, str(classifier.bundle), env_manager="local")
         frame = session.read.parquet(str(source)).withColumn("found", udf("text"))
         rows = sorted(frame.select("n", "found").collect())
         assert same([row["found"].asDict() for row in rows], wanted)
-        bundle = load(trained.bundle)
+        bundle = load(classifier.bundle)
         output = tmp_path / "out.parquet"
-        label(session, str(source), str(output), folder=trained.bundle, bundle=bundle, unit="sentence")
+        label(session, str(source), str(output), folder=classifier.bundle, bundle=bundle, unit="sentence")
     rows = [row for part in sorted(output.glob("part-*")) for row in pq.read_table(part).to_pylist()]
     assert [row["n"] for row in rows] == list(range(N))
     assert same([row["scores"] | {"labels": row["labels"]} for row in rows], wanted, decimals=6)

@@ -4,10 +4,12 @@ import datetime
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -23,6 +25,7 @@ from pipeline.engines import spark as engine
 from pipeline.schema import ConfigError, InputError
 
 pytestmark = [pytest.mark.slow, pytest.mark.extra]
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "spark.md"
 # Small pieces, so that a small file is cut in many places.
 CONF = {
     "spark.sql.files.maxPartitionBytes": "4000",
@@ -376,6 +379,16 @@ def test_the_command_line(stage, trained, tmp_path):
     assert (done.code, "extension must be one of .jsonl, .parquet" in done.err) == (2, True)
     done = stage("ingest", f"input={sentences}", f"output={output}", *engine, "on_error=skip")
     assert (done.code, "are for engine=local" in done.err) == (2, True)
+
+
+def test_the_documented_python(trained, tmp_path, monkeypatch):
+    jsonl(tmp_path / "in.jsonl", sentences(trained))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "latest").symlink_to(trained.bundle)
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    exec(code, {})
+    assert len(read(tmp_path / "out.parquet")) == len(sentences(trained))
 
 
 def test_without_java_one_line_says_so(stage, monkeypatch, tmp_path):

@@ -122,6 +122,13 @@ def test_four_scripts_are_learnt(multilingual):
         assert metrics[block]["micro_f1"]["value"] == metrics[block]["subset_accuracy"]["value"]
 
 
+def test_the_card_names_the_tables_and_speaks_of_no_news(multilingual):
+    card = load(multilingual[0] / "bundle").card
+    assert card["corpus"] == "train.jsonl, test.jsonl"
+    assert "train.jsonl" in card["intended_use"] and "train.jsonl" in card["limits"]
+    assert "news" not in card["intended_use"] + card["limits"]
+
+
 def test_probabilities_are_those_of_classes_that_exclude_each_other(multilingual):
     folder, _ = multilingual
     bundle = load(folder / "bundle")
@@ -260,6 +267,7 @@ def test_a_data_set_folder(table, stage, tmp_path, store, monkeypatch):
     )
     assert done.code == 0, done.err
     assert json.loads((tmp_path / "report" / "metrics.json").read_text())["labels"] == ["health", "trade"]
+    assert load(tmp_path / "bundle").card["corpus"] == "set"
 
 
 @pytest.mark.parametrize("name", ["trec6", "cr"])

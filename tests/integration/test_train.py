@@ -107,6 +107,7 @@ def test_the_card_says_what_and_on_what(trained):
     card = load(trained.bundle).card
     assert card["model"] == "tfidf_logreg"
     assert card["data"] == trained.metrics["data"]
+    assert card["corpus"] == "articles, annotations.jsonl"
     assert card["scores"]["test"]["macro_f1"] == trained.metrics["test"]["macro_f1"]
     assert "run_id" not in json.dumps(card), "it would differ from run to run"
 
@@ -556,6 +557,17 @@ def test_bad_data_through_the_command_line(command, corpus, tmp_path, store):
     assert command("train", *usual).refused("annotations.jsonl:", "unknown label 'deniall'", "'denial'")
     corpus.annotations.write_text("")
     assert command("train", *usual).refused("no labelled sentences to train on")
+
+
+@pytest.mark.parametrize("key", ["output", "report"])
+def test_folders_with_other_files_are_left_alone(stage, corpus, tmp_path, store, key):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    overrides = [*corpus.overrides(), f"tracking.uri={store}", f"{key}={tmp_path / 'mine'}"]
+    done = stage("train", *overrides)
+    assert done.refused("mine: is a folder with other files; choose another output")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+    assert not (corpus.folder / "labelled.parquet").exists(), "it was told before the work"
 
 
 def test_a_metadata_file_in_another_encoding(stage, corpus, tmp_path):

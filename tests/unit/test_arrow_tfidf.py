@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -256,6 +257,17 @@ def test_masked_digits():
 )
 def test_sklearn_contract(check):
     getattr(estimator_checks, check)("ArrowTfidf", ArrowTfidf())
+
+
+def test_one_long_word_costs_no_more_than_itself():
+    texts = [f"word{n} said word{n + 1}" for n in range(2000)]
+    peaks = []
+    for more in ("", "x" * 20_000):
+        tracemalloc.start()
+        ArrowTfidf(ngram_range=(1, 2)).fit([*texts, more])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 2e6
 
 
 def test_most_features_are_those_of_the_most_texts():

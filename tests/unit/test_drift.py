@@ -74,6 +74,50 @@ def test_other_texts_have(tmp_path):
     assert "large" in page and "denial" in page and "<script" not in page
 
 
+# As of news: a few words are most of a text, most words are rare.
+SHARES = 1 / np.arange(1, 1001)
+REFERENCE = {
+    "n": 30_000,
+    "labels": [4000, 2000],
+    "scores": [[21_000, 3000, 2000, 1000, 700, 500, 400, 400, 400, 600], [26_400, *[400] * 9]],
+    "lengths": [500, 4700, 4200, 4500, 5200, 4900, 5000, 1000, 20],
+    "words": [*(450_000 * SHARES / SHARES.sum()).astype(int).tolist(), 170_000],
+}
+
+
+def drawn(rng, n, words=REFERENCE["words"]):
+    """Return the profile of n sentences, each count drawn as from the training sentences."""
+    share = n / REFERENCE["n"]
+
+    def some(counts, size):
+        return rng.multinomial(size, np.array(counts) / np.sum(counts)).tolist()
+
+    return {
+        "n": n,
+        "labels": [int(count * share) for count in REFERENCE["labels"]],
+        "scores": [some(counts, n) for counts in REFERENCE["scores"]],
+        "lengths": some(REFERENCE["lengths"], n),
+        "words": some(words, 21 * n),
+    }
+
+
+@pytest.mark.parametrize("n", [100, 300, 1000, 5000])
+def test_a_sample_of_the_training_sentences_has_not_moved(n):
+    rng = np.random.default_rng(n)
+    found = [compare(REFERENCE, drawn(rng, n), LABELS) for _ in range(10)]
+    assert "large" not in {one["verdict"] for one in found}
+    assert max(one["vocabulary"]["psi"] for one in found) < 0.1
+    moved = REFERENCE["words"][500:] + REFERENCE["words"][:500]
+    assert compare(REFERENCE, drawn(rng, n, moved), LABELS)["verdict"] == "large"
+
+
+def test_what_is_too_little_to_tell_is_said():
+    found = compare(REFERENCE, drawn(np.random.default_rng(0), 99), LABELS)
+    assert found["verdict"] == "too few sentences"
+    empty = {"n": 0, "labels": [0, 0], "scores": [[0] * 10] * 2, "lengths": [0] * 9, "words": [0] * 1001}
+    assert compare(empty, empty, LABELS)["shift"] == 0
+
+
 @pytest.mark.parametrize(("psi", "word"), [(0.09, "small"), (0.1, "moderate"), (0.25, "large")])
 def test_verdicts(psi, word):
-    assert verdict(psi) == word
+    assert verdict(psi, 100) == word

@@ -157,18 +157,29 @@ def test_a_folder_replaces_a_folder_whole(tmp_path, before):
         path.mkdir()
     if before == "full":
         (path / "old.txt").write_text("old")
-    with atomic(path) as temporary:
+    with atomic(path, ["old.txt"]) as temporary:
         temporary.mkdir()
         (temporary / "new.txt").write_text("new")
     assert left(tmp_path) == ["out"]
     assert left(path) == ["new.txt"]
 
 
+@pytest.mark.parametrize("kinds", [[], [["old.txt", "more.txt"]], [["one.txt"], ["other.txt"]]])
+def test_a_folder_with_other_files_is_not_replaced(tmp_path, kinds):
+    path = tmp_path / "out"
+    path.mkdir()
+    (path / "old.txt").write_text("old")
+    with pytest.raises(InputError, match="out: is a folder with other files; choose"), atomic(path, *kinds):
+        pytest.fail("opened")
+    assert left(tmp_path) == ["out"]
+    assert left(path) == ["old.txt"]
+
+
 def test_an_old_folder_survives(tmp_path):
     path = tmp_path / "out"
     path.mkdir()
     (path / "old.txt").write_text("old")
-    with pytest.raises(RuntimeError), atomic(path) as temporary:
+    with pytest.raises(RuntimeError), atomic(path, ["old.txt"]) as temporary:
         temporary.mkdir()
         (temporary / "new.txt").write_text("new")
         raise RuntimeError
@@ -189,7 +200,7 @@ def test_an_old_folder_survives_when_the_renaming_fails(tmp_path, monkeypatch):
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", failing)
-    with pytest.raises(InputError), atomic(path) as temporary:
+    with pytest.raises(InputError, match="Permission denied"), atomic(path, ["old.txt"]) as temporary:
         temporary.mkdir()
     assert left(tmp_path) == ["out"]
     assert left(path) == ["old.txt"]
