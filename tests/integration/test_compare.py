@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.bundle import load
 from pipeline.evaluation.predictions import read_predictions
+from pipeline.registry import RegistryError, aliases, challenge, promote, roll_back
 from pipeline.runs import find
 from pipeline.schema import ConfigError
 from tests.conftest import make_corpus
@@ -253,19 +254,19 @@ def test_promoted_when_not_worse_and_back(trained, train, compare, store, tmp_pa
     first = train(trained.corpus, tmp_path / "a", registered)
     again = train(trained.corpus, tmp_path / "b", registered)
 
-    def aliases():
+    def named():
         found = client(store).get_registered_model("promotion").aliases
         return {alias: str(version) for alias, version in found.items()}
 
-    assert aliases() == {"champion": "1", "challenger": "2"}
+    assert named() == {"champion": "1", "challenger": "2"}
     versions = client(store).search_model_versions("name = 'promotion'")
     assert {v.run_id for v in versions} == {t.metrics["run_id"] for t in (first, again)}
     done, _ = compare("[champion,challenger]", registered, "promote=true", "margin=0.1")
     assert done.code == 0, done.err
     assert "version 2 of 'promotion' is champion now (before: 1)" in done.out
-    assert aliases()["champion"] == "2"
+    assert named()["champion"] == "2"
     assert compare(None, registered, "rollback=true")[0].code == 0
-    assert aliases()["champion"] == "1"
+    assert named()["champion"] == "1"
     done, _ = compare(None, registered, "rollback=true")
     assert done.refused("version 1 of 'promotion' replaced no other")
 
@@ -273,9 +274,49 @@ def test_promoted_when_not_worse_and_back(trained, train, compare, store, tmp_pa
     done, found = compare("[champion,challenger]", registered, "promote=true")
     assert done.refused("majority", "is not promoted", "macro-F1 may be")
     assert found["pairs"][0]["verdict"] == "worse"
-    assert aliases() == {"champion": "1", "challenger": "3"}
+    assert named() == {"champion": "1", "challenger": "3"}
     wrong, _ = compare("[challenger,champion]", registered, "promote=true")
     assert wrong.refused("is not champion; give runs=[champion,RUN]")
+
+
+def job(store, score, parent=None):
+    """A run with a cross-validated score and a logged model, as a training leaves it."""
+    own = client(store)
+    found = own.get_experiment_by_name("jobs")
+    experiment = found.experiment_id if found else own.create_experiment("jobs")
+    run = own.create_run(experiment, tags={"mlflow.parentRunId": parent} if parent else {}).info.run_id
+    own.log_metric(run, "cv/macro_f1", score)
+    return run, own.create_logged_model(experiment, source_run_id=run).model_id
+
+
+def test_the_history_of_champions_is_walked_back(store):
+    made = {}
+    for _ in range(3):
+        run, model = job(store, 0.5)
+        made[challenge(client(store), "walked", model, run)] = run
+    for version, before in (("2", "1"), ("1", "2"), ("2", "1"), ("3", "2")):
+        done = promote(client(store), "walked", made[version])
+        assert (done.version, done.before) == (version, before)
+    for version in ("2", "1", "2", "1"):
+        assert roll_back(client(store), "walked").version == version
+        assert aliases(client(store), "walked")["champion"] == version
+    with pytest.raises(RegistryError, match="version 1 of 'walked' replaced no other"):
+        roll_back(client(store), "walked")
+    client(store).set_registered_model_alias("walked", "champion", "3")  # by hand
+    promote(client(store), "walked", made["2"])
+    assert [roll_back(client(store), "walked").version for _ in range(2)] == ["3", "1"]
+
+
+def test_of_a_multirun_the_best_job_is_the_challenger(store):
+    """Whichever ends last; a training by itself always is."""
+    parent, _ = job(store, 0.0)
+    for score, family, challenger in (
+        *((0.9, None, "1"), (0.5, parent, "2"), (0.8, parent, "3"), (0.7, parent, "3")),
+        (0.1, None, "5"),
+    ):
+        run, model = job(store, score, family)
+        challenge(client(store), "grid", model, run)
+        assert aliases(client(store), "grid")["challenger"] == challenger
 
 
 def test_the_champion_can_be_used_by_its_alias(trained, store, monkeypatch, tmp_path):
