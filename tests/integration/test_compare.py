@@ -134,10 +134,20 @@ def test_two_runs(trained, other, compare, store, tmp_path):
     page = Page(tmp_path / "comparison.html")
     assert is_closed(page)
     assert "fixed" in page.text and "is worse than" in page.text
+    pair = found["pairs"][0]
+    fixed = sum(row["change"] == "fixed" for row in pair["changed"])
+    for said in (f"{fixed} fixed, {len(pair['changed']) - fixed} broken", "failures that differ most"):
+        assert said in done.out
+    rate = next(row for row in pair["behaviour"] if row["test"] == "insert_denial")
+    assert rate["a"] == trained.metrics["behaviour"]["tests"]["insert_denial"]["rate"] < rate["b"] == 1
+    assert "insert denial" in page.text and f"{100 * rate['a']:.1f} %" in page.text
     (logged,) = client(store).search_runs(
         [client(store).get_experiment_by_name("news comparisons").experiment_id]
     )
-    assert logged.data.metrics["macro_f1/difference"] == pytest.approx(score["difference"])
+    numbers = logged.data.metrics
+    assert numbers["macro_f1/difference"] == pytest.approx(score["difference"])
+    assert numbers["denial/p"] == pytest.approx(pair["labels"]["denial"]["p_holm"])
+    assert logged.data.tags["verdict"] == "worse"
     names = {artifact.path for artifact in client(store).list_artifacts(logged.info.run_id)}
     assert names == {"comparison.json", "comparison.html"}
 
@@ -149,6 +159,21 @@ def test_a_run_and_itself_on_disk(trained, compare):
     assert found["pairs"][0]["changed"] == []
 
 
+def test_each_pair_is_logged_with_what_the_verdict_rests_on(trained, other, compare, store):
+    """A folder has no run; what its training cost is in its metrics."""
+    done, found = compare(f"[{other.metrics['run_id']},{trained.report},{trained.metrics['run_id']}]")
+    assert done.code == 0, done.err
+    assert [run["train_seconds"] for run in found["runs"][1:]] == [trained.metrics["seconds"]["train"]] * 2
+    experiment = client(store).get_experiment_by_name("news comparisons").experiment_id
+    logged = client(store).search_runs([experiment])[0].data
+    for run, pair in zip(found["runs"][1:], found["pairs"], strict=True):
+        name = run["name"].replace("/", "_")
+        assert logged.tags[f"{name}/verdict"] == pair["verdict"] == "better"
+        score = pair["scores"]["macro_f1"]
+        assert score["p"] < score["p_holm"] == pytest.approx(logged.metrics[f"{name}/macro_f1/p"])
+        assert f"{name}/denial/difference" in logged.metrics
+
+
 class Store:
     """Runs as a client gives them: name, cross-validated score, test set; the latest first."""
 
@@ -156,7 +181,9 @@ class Store:
         self.runs = [
             SimpleNamespace(
                 info=SimpleNamespace(run_id=f"{n:032x}", run_name=name),
-                data=SimpleNamespace(metrics={"cv/macro_f1": score}, tags={"test_set": test_set}),
+                data=SimpleNamespace(
+                    metrics={"cv/macro_f1": score}, tags={"test_set": test_set} if test_set else {}
+                ),
             )
             for n, (name, score, test_set) in enumerate(runs)
         ]
@@ -169,6 +196,7 @@ class Store:
 
 
 RUNS = [
+    ("a trial", 0.95, None),
     ("newest", 0.5, "t"),
     ("good", 0.8, "t"),
     ("elsewhere", 0.99, "u"),
@@ -191,12 +219,12 @@ RUNS = [
 def test_the_last_and_the_best_are_of_the_newest_test_set(wanted, names):
     store = Store(*RUNS)
     store.get_run = lambda run_id: next(run for run in store.runs if run.info.run_id == run_id)
-    found = find(store, "news", wanted, {"champion": f"{1:032x}"})
+    found = find(store, "news", wanted, {"champion": f"{2:032x}"})
     assert [one.name for one in found] == names
 
 
 def test_an_id_cut_short_must_tell_runs_apart():
-    with pytest.raises(ConfigError, match="000000 begins the ids of 5 runs"):
+    with pytest.raises(ConfigError, match="000000 begins the ids of 6 runs"):
         find(Store(*RUNS), "news", ["000000", "good"], {})
     with pytest.raises(ConfigError, match="did you mean 'newest'"):
         find(Store(*RUNS), "news", ["newst", "good"], {})
@@ -270,13 +298,34 @@ def test_promoted_when_not_worse_and_back(trained, train, compare, store, tmp_pa
     done, _ = compare(None, registered, "rollback=true")
     assert done.refused("version 1 of 'promotion' replaced no other")
 
+    # On sentences labelled elsewhere, behaviour must hold just as well.
+    (tmp_path / "in.jsonl").write_text('{"text": "The bank denied it.", "labels": ["denial"]}\n' * 9)
+    elsewhere = (registered, "promote=true", f"input={tmp_path / 'in.jsonl'}")
+    done, found = compare("[champion,challenger]", *elsewhere)
+    assert done.code == 0, done.err
+    assert len(found["pairs"][0]["behaviour"]) > 20 and "No behaviour tests" not in done.out
+    compare(None, registered, "rollback=true")
+    train(trained.corpus, tmp_path / "untested", registered, "behaviour=false")
+    done, _ = compare("[champion,challenger]", registered, "promote=true")
+    assert done.refused("no behaviour tests were run for challenger tfidf_logreg", "behaviour=false")
+    assert named() == {"champion": "1", "challenger": "3"}
+    done, _ = compare("[champion,challenger]", *elsewhere, "behaviour=false")
+    assert "version 3 of 'promotion' is champion now" in done.out and "No behaviour tests" in done.out
+    compare(None, registered, "rollback=true")
+
     train(trained.corpus, tmp_path / "c", registered, "model=majority")
     done, found = compare("[champion,challenger]", registered, "promote=true")
     assert done.refused("majority", "is not promoted", "macro-F1 may be")
     assert found["pairs"][0]["verdict"] == "worse"
-    assert named() == {"champion": "1", "challenger": "3"}
+    assert named() == {"champion": "1", "challenger": "4"}
     wrong, _ = compare("[challenger,champion]", registered, "promote=true")
     assert wrong.refused("is not champion; give runs=[champion,RUN]")
+
+
+@pytest.mark.parametrize("what", ["promote", "rollback"])
+def test_without_a_registered_model_there_is_no_champion(compare, what):
+    done, _ = compare("[champion,challenger]", f"{what}=true", "tracking.register=null")
+    assert done.refused(f"{what}=true", "tracking.register=null names no model")
 
 
 def job(store, score, parent=None):
