@@ -230,6 +230,13 @@ def test_an_id_cut_short_must_tell_runs_apart():
         find(Store(*RUNS), "news", ["newst", "good"], {})
 
 
+def test_a_trial_has_nothing_to_compare(trained, compare, store):
+    run, _ = job(store, 0.5)
+    client(store).set_terminated(run)
+    done, _ = compare(f"[{trained.report},{run}]", "tracking.experiment=jobs")
+    assert done.refused("was not tested, as trials of a sweep are not")
+
+
 def test_classifiers_on_a_labelled_file(trained, other, compare, tmp_path):
     rows = [{"text": "The bank denied it.", "labels": ["denial"]}, {"text": "Nothing.", "labels": []}] * 9
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
