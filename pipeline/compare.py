@@ -27,6 +27,9 @@ class NotPromotedError(PipelineError):
 @stage("compare")
 def main(config: DictConfig) -> None:
     """Run the stage."""
+    if (config.promote or config.rollback) and not config.tracking.register:
+        what = "rollback" if config.rollback else "promote"
+        raise ConfigError(f"{what}=true: tracking.register=null names no model that could have a champion")
     if config.rollback:
         say(rolled_back(config))
         return
@@ -48,6 +51,7 @@ def compare(config: DictConfig) -> dict[str, Any]:
     PipelineError
         For runs that cannot be found, or were tested on different data.
     """
+    from pipeline.evaluation.behaviour_comparison import behaviour_differences
     from pipeline.evaluation.comparison import check_same
     from pipeline.evaluation.comparison import compare as compared_to_first
     from pipeline.evaluation.tables import comparison_table
@@ -58,6 +62,9 @@ def compare(config: DictConfig) -> dict[str, Any]:
     names = [run.found.name for run in runs]
     check_same([run.made for run in runs], names)
     pairs = compared_to_first([run.made for run in runs], seed=config.seed)
+    for run, pair in zip(runs[1:], pairs, strict=True):
+        one, other = (some.metrics.get("behaviour") for some in (runs[0], run))
+        pair["behaviour"] = behaviour_differences(one, other) if one and other else []
     result = described(config, runs, pairs)
     page = Path(config.page or Path(config.output).with_suffix(".html"))
     write_json(config.output, result)
@@ -79,19 +86,19 @@ def runs_of(config: DictConfig) -> list[Compared]:
         client = stack.enter_context(connected(config.tracking.uri, ROOT))
         aliased = runs_with_an_alias(client, config.tracking.register)
         found = find(client, config.tracking.experiment, wanted, aliased)  # type: ignore[arg-type]
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if config.input is not None:
-            return scored(found, client, config)
-        temporary = stack.enter_context(tempfile.TemporaryDirectory())
-        return [fetch(client, one, Path(temporary)) for one in found]
+            return scored(found, client, config, folder)
+        return [fetch(client, one, folder) for one in found]
 
 
-def scored(found: Sequence[Found], client: Any, config: DictConfig) -> list[Compared]:
-    """Score the classifiers of runs on a labelled file."""
+def scored(found: Sequence[Found], client: Any, config: DictConfig, folder: Path) -> list[Compared]:
+    """Score the classifiers of runs on a labelled file; what else is known of them is of their training."""
     from dataclasses import replace
 
     from pipeline.bundle import load
     from pipeline.evaluate import score
-    from pipeline.runs import Compared, bundle_uri
+    from pipeline.runs import Compared, bundle_uri, metrics_of
     from pipeline.text.readers import read_rows
     from pipeline.tracking import local_folder
 
@@ -103,13 +110,14 @@ def scored(found: Sequence[Found], client: Any, config: DictConfig) -> list[Comp
         made = score(bundle, rows, group="article", where=str(config.input))
         speed = len(rows) / (time.perf_counter() - began)
         numbers = one.numbers | {"sentences_per_second": speed}
-        runs.append(Compared(replace(one, numbers=numbers), made, {"model": bundle.card.get("model")}))
+        metrics = metrics_of(client, one, folder) | {"model": bundle.card.get("model")}
+        runs.append(Compared(replace(one, numbers=numbers), made, metrics))
     return runs
 
 
 def described(config: DictConfig, runs: Sequence[Compared], pairs: list[dict[str, Any]]) -> dict[str, Any]:
     """Return all that is known of the comparison: what files, page and console show."""
-    from pipeline.reports.blocks import rates
+    from pipeline.runs import cost
 
     first = runs[0]
     return {
@@ -123,9 +131,8 @@ def described(config: DictConfig, runs: Sequence[Compared], pairs: list[dict[str
                 "name": run.found.name,
                 "run_id": run.found.id,
                 "model": run.metrics.get("model"),
-                "train_seconds": run.found.numbers.get("seconds/train"),
-                "sentences_per_second": run.found.numbers.get("sentences_per_second"),
-                "behaviour": rates(run.metrics.get("behaviour") or {}),
+                **cost(run),
+                "behaviour_tested": "behaviour" in run.metrics,
             }
             for run in runs
         ],
@@ -135,22 +142,18 @@ def described(config: DictConfig, runs: Sequence[Compared], pairs: list[dict[str
 
 def log(config: DictConfig, result: dict[str, Any], files: Sequence[Path]) -> str:
     """Log the comparison as a run of its own experiment; a store out of reach costs the log only."""
-    from pipeline.tracking import TrackingError, run
+    from pipeline.tracking import TrackingError, metric_names, run
 
     experiment = f"{config.tracking.experiment} comparisons"
     names = [one["name"] for one in result["runs"]]
+    # Of two runs there is one pair, whose name says nothing.
+    prefixes = [""] if len(names) == 2 else [f"{name}/" for name in metric_names(names[1:])]
     try:
-        with run(config.tracking.uri, experiment, " vs ".join([names[0], *names[1:]]), ROOT) as opened:
-            for other, pair in zip(result["runs"][1:], result["pairs"], strict=True):
-                last = "" if len(names) == 2 else f"{other['name']}/"
-                opened.numbers(
-                    {
-                        f"{last}{name}/{key}": score[key]
-                        for name, score in pair["scores"].items()
-                        for key in ("difference", "low", "high", "p")
-                    }
-                )
-            opened.tags({"reference": names[0], "verdict": result["pairs"][-1]["verdict"]})
+        with run(config.tracking.uri, experiment, " vs ".join(names), ROOT) as opened:
+            opened.tags({"reference": names[0]})
+            for prefix, pair in zip(prefixes, result["pairs"], strict=True):
+                opened.numbers({f"{prefix}{name}": value for name, value in numbers(pair).items()})
+                opened.tags({f"{prefix}verdict": pair["verdict"]})
             for path in files:
                 opened.file(path)
             return f"{opened.name} in {experiment!r}"
@@ -159,13 +162,27 @@ def log(config: DictConfig, result: dict[str, Any], files: Sequence[Path]) -> st
         return ""
 
 
+def numbers(pair: dict[str, Any]) -> dict[str, float]:
+    """Return differences and their adjusted p-values under names that MLflow allows."""
+    from pipeline.tracking import metric_names
+
+    tests = pair["scores"] | pair["labels"]
+    kinds = {"difference": "difference", "low": "low", "high": "high", "p": "p_holm"}
+    return {
+        f"{name}/{kind}": test[key]
+        for name, test in zip(metric_names(list(tests)), tests.values(), strict=True)
+        for kind, key in kinds.items()
+        if key in test
+    }
+
+
 def promoted(config: DictConfig, result: dict[str, Any]) -> str:
     """Make the second run champion, and say so.
 
     Raises
     ------
     ConfigError
-        Where the runs are not the champion and one other.
+        Where the runs are not the champion and one other, or behaviour tests are missing.
     NotPromotedError
         Where the comparison speaks against it.
     """
@@ -175,20 +192,30 @@ def promoted(config: DictConfig, result: dict[str, Any]) -> str:
 
     if len(result["runs"]) != 2:
         raise ConfigError(f"promote=true: takes the champion and one other, got {len(result['runs'])} runs")
-    champion, challenger = result["runs"]
+    (champion, challenger), (pair,) = result["runs"], result["pairs"]
     with connected(config.tracking.uri, ROOT) as client:
         name = config.tracking.register
         reigning = runs_of(client, name).get(CHAMPION)
         if champion["run_id"] != reigning or not reigning:
             raise ConfigError(f"promote=true: {champion['name']} is not champion; give runs=[champion,RUN]")
-        against = objections(
-            result["pairs"][0], champion["behaviour"], challenger["behaviour"], margin=config.margin
-        )
-        if against:
+        if config.behaviour:
+            check_behaviour([champion, challenger])
+        else:
+            pair = pair | {"behaviour": []}
+        if against := objections(pair, margin=config.margin):
             raise NotPromotedError(f"{challenger['name']} is not promoted: {'; '.join(against)}")
         done = promote(client, name, challenger["run_id"])
-    tested = "" if champion["behaviour"] else " No behaviour tests were there to hold."
+    tested = "" if pair["behaviour"] else " No behaviour tests were there to hold."
     return f"{announced(done)}{tested} Back: python -m pipeline.compare rollback=true"
+
+
+def check_behaviour(runs: Sequence[dict[str, Any]]) -> None:
+    """Raise ConfigError for a run without behaviour tests: nothing says that it behaves no worse."""
+    if without := [run["name"] for run in runs if not run["behaviour_tested"]]:
+        raise ConfigError(
+            f"promote=true: no behaviour tests were run for {' and '.join(without)}; train with "
+            "behaviour=true, or promote without them: behaviour=false"
+        )
 
 
 def rolled_back(config: DictConfig) -> str:

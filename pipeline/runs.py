@@ -103,21 +103,33 @@ def fetch(client: Any, found: Found, folder: Path) -> Compared:
     InputError
         Where the run has none.
     """
-    at = found.folder
-    if at is None and not found.id:
+    if found.folder is None and not found.id:
         raise InputError(
             f"runs: {found.bundle} has no report beside it; give the report, or input=FILE to score it"
         )
-    if at is None:
-        at = folder / found.id
-        at.mkdir(parents=True, exist_ok=True)
-        known = {item.path for item in client.list_artifacts(found.id)}
-        for name in (METRICS, FILE):
-            if name not in known:
-                raise InputError(f"runs: {found.name} has no {name}; train it again, this version logs it")
-            client.download_artifacts(found.id, name, str(at))
-    metrics = json.loads((at / METRICS).read_text(encoding="utf-8"))
-    return Compared(found, read_predictions(at / FILE), metrics)
+    metrics, path = metrics_of(client, found, folder), _local(client, found, FILE, folder)
+    if not metrics or path is None:
+        raise InputError(
+            f"runs: {found.name} was not tested, as trials of a sweep are not, or by a version that did not "
+            f"log {FILE}; train it"
+        )
+    return Compared(found, read_predictions(path), metrics)
+
+
+def metrics_of(client: Any, found: Found, folder: Path) -> dict[str, Any]:
+    """Return the metrics file of a run, downloaded below `folder` where it is not here; {} for none."""
+    path = _local(client, found, METRICS, folder)
+    return json.loads(path.read_text(encoding="utf-8")) if path else {}
+
+
+def _local(client: Any, found: Found, name: str, folder: Path) -> Path | None:
+    """Return where a file of a run's report is on this disk, None where there is none."""
+    if found.folder is not None:
+        return found.folder / name
+    if not found.id or name not in {item.path for item in client.list_artifacts(found.id)}:
+        return None
+    (folder / found.id).mkdir(parents=True, exist_ok=True)
+    return Path(client.download_artifacts(found.id, name, str(folder / found.id)))
 
 
 def _finished(client: Any, experiment: str) -> list[Any]:
@@ -130,8 +142,8 @@ def _finished(client: Any, experiment: str) -> list[Any]:
 
 
 def _ranked(runs: Sequence[Any], how: str, number: str) -> list[Found]:
-    newest = runs[0].data.tags.get(TEST_SET) if runs else None
-    runs = [run for run in runs if run.data.tags.get(TEST_SET) == newest]
+    runs = [run for run in runs if TEST_SET in run.data.tags]  # neither trials nor parents
+    runs = [run for run in runs if run.data.tags[TEST_SET] == runs[0].data.tags[TEST_SET]]
     if how == "best":
         runs = sorted(
             (run for run in runs if RANKED_BY in run.data.metrics),
@@ -179,6 +191,18 @@ def _belongs(report: Path, bundle: Path) -> bool:
     told = json.loads((report / METRICS).read_text(encoding="utf-8"))
     same_scores = card.get("scores", {}).get("test", {}).get("macro_f1") == told["test"]["macro_f1"]
     return same_scores and card.get("data") == told["data"]
+
+
+def cost(run: Compared) -> dict[str, float | None]:
+    """Return seconds of training and sentences labelled a second; None for what nobody measured."""
+    numbers, seconds = run.found.numbers, run.metrics.get("seconds")
+    if seconds:
+        speed = run.metrics["data"]["test"] / max(seconds["score"], 1e-9)
+        numbers = {"seconds/train": seconds["train"], "sentences_per_second": speed} | numbers
+    return {
+        "train_seconds": numbers.get("seconds/train"),
+        "sentences_per_second": numbers.get("sentences_per_second"),
+    }
 
 
 def bundle_uri(client: Any, found: Found) -> str | Path:

@@ -112,7 +112,7 @@ RULES: dict[str, Number | Kind] = {
     "port": Number(1, 65535, whole=True),
     "sample": COUNT,
     "corpus.strict": SWITCH,
-    **dict.fromkeys(("explain", "behaviour", "predictions", "rollback"), SWITCH),
+    **dict.fromkeys(("explain", "behaviour", "predictions", "promote", "rollback"), SWITCH),
     **dict.fromkeys(_PATHS.split(), PATH),
 }
 

@@ -89,14 +89,14 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
             "abstention": abstention(bundle, crossed, data, predicted["probabilities"]),
             "leakage": leakage,
             **examine(bundle, data, predicted["predicted"], config.seed, behaviour),
+            "seconds": {"train": time.perf_counter() - began, "score": predicted["seconds"]},
         }
         bundle.card = card(metrics, corpus_named(config.corpus)) | {
             "reference": training_profile(data, crossed)
         }
         save(bundle, config.output)
         report(Path(config.report), metrics, data, predicted, bundle, settings(config), crossed)
-        seconds = {"train": time.perf_counter() - began, "score": predicted["seconds"]}
-        logged = try_to_log(run, record_of(run, config, data, seconds, difference), metrics)
+        logged = try_to_log(run, record_of(run, config, data, metrics["seconds"], difference), metrics)
     say(conclusion(config, metrics, run if logged else None))
     return metrics
 

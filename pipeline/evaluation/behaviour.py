@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from itertools import islice
 from random import Random
@@ -49,7 +50,8 @@ def run_tests(
         `name_swap_flip_rate`: of all swaps of names, the share that changes the labels, with its
         interval; for the written sentences, and under `held_out`. `tests`: name to `effect`, `cases`,
         `failures`, `rate` with `low` and `high` (95 %), `swaps` and `flipped`, up to three `examples`,
-        and `held_out`, the same for those. `skipped`: names.
+        and `held_out`, the same for those. `skipped`: names. Rate and results have, to be compared case
+        by case, `failed`, a digit for each case: how many of its versions fail; and `digest` of the cases.
 
     Notes
     -----
@@ -99,6 +101,8 @@ class _Judge:
             "rate": len(failures) / max(len(cases), 1),
             "low": low,
             "high": high,
+            "failed": "".join(str(len(texts)) for _, texts in wrong),
+            "digest": _digest([(case.before, case.after) for case in cases]),
             "examples": [self._example(test, case, text) for case, text in failures[:EXAMPLES]],
         }
         if test.effect == "same":
@@ -142,4 +146,10 @@ def _flip_rate(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     sentences = sum(one["cases"] for one in results)
     value = flipped / max(swaps, 1)
     low, high = wilson(value * sentences, sentences)
-    return {"value": value, "low": low, "high": high, "swaps": swaps, "sentences": sentences}
+    rate = {"value": value, "low": low, "high": high, "swaps": swaps, "sentences": sentences}
+    failed, digests = ([one[key] for one in results] for key in ("failed", "digest"))
+    return rate | {"failed": "".join(failed), "digest": _digest(digests)}
+
+
+def _digest(what: Sequence[Any]) -> str:
+    return hashlib.sha256(repr(what).encode("utf-8", "replace")).hexdigest()[:16]

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.evaluation.paired import holm, mcnemar, paired_bootstrap
+from pipeline.evaluation.metrics import RESAMPLES
+from pipeline.evaluation.paired import enough_resamples, holm, mcnemar, paired_bootstrap
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.slices import COLUMNS, SMALL_ARTICLES, SMALL_SENTENCES, facets
 from pipeline.schema import InputError
@@ -45,45 +47,40 @@ def compare(made: Sequence[Predictions], *, seed: int = 0) -> list[dict[str, Any
     -------
     list of dict
         For each but the first: `scores`, as `paired_bootstrap` gives them, with `p_holm`, adjusted for the
-        number of classifiers; `labels`, with F1 of both, and McNemar's test with `p_holm`, adjusted
-        for classifiers and labels together; `slices`; `changed`, every decision that differs; and the
-        `verdict`: "better", "worse" or "no evidence of a difference" in macro-F1.
+        number of classifiers; `labels`, with F1 of both and its `p_holm`, adjusted for classifiers and
+        labels together, and McNemar's test, adjusted alike; `slices`, adjusted for classifiers and slices;
+        `changed`, every decision that differs; and the `verdict`: "better", "worse" or "no evidence of a
+        difference" in macro-F1.
     """
     first, *others = made
-    pairs: list[dict[str, Any]] = [
-        {
-            "scores": paired_bootstrap(
-                first.y, first.predicted, other.predicted, first.articles, seed, labels=first.labels
-            ),
-            "mcnemar": mcnemar(first.y, first.predicted, other.predicted),
-        }
-        for other in others
-    ]
-    whole = holm([pair["scores"]["macro_f1"]["p"] for pair in pairs])
-    by_label = holm([test["p"] for pair in pairs for test in pair["mcnemar"]]).reshape(len(pairs), -1)
+    times = enough_resamples(len(others) * len(first.labels))
+    pairs = [_pair(first, other, seed, times) for other in others]
+    macro = [pair["scores"]["macro_f1"] for pair in pairs]
+    labels = [one for pair in pairs for one in pair["labels"].values()]
+    slices = [slice_differences(first, other, seed, pairs=len(others)) for other in others]
+    _adjust(macro)
+    _adjust(labels)
+    _adjust([one["mcnemar"] for one in labels])
+    _adjust([row for rows in slices for row in rows])
     return [
-        _described(first, other, pair, float(p), ps.tolist(), seed)
-        for other, pair, p, ps in zip(others, pairs, whole, by_label, strict=True)
+        {"verdict": verdict(score["difference"], score["p_holm"]), **pair}
+        | {"slices": rows, "changed": changed(first, other)}
+        for other, score, pair, rows in zip(others, macro, pairs, slices, strict=True)
     ]
 
 
-def _described(
-    a: Predictions, b: Predictions, pair: dict[str, Any], p: float, label_ps: list[float], seed: int
-) -> dict[str, Any]:
-    scores = pair["scores"]
+def _pair(a: Predictions, b: Predictions, seed: int, times: int) -> dict[str, Any]:
+    scores = paired_bootstrap(a.y, a.predicted, b.predicted, a.articles, seed, labels=a.labels, times=times)
     f1 = scores.pop("per_label")
-    scores["macro_f1"]["p_holm"] = p
-    labels = {
-        name: {**f1[name], "mcnemar": test | {"p_holm": adjusted}}
-        for name, test, adjusted in zip(a.labels, pair["mcnemar"], label_ps, strict=True)
-    }
-    return {
-        "verdict": verdict(scores["macro_f1"]["difference"], p),
-        "scores": scores,
-        "labels": labels,
-        "slices": slice_differences(a, b, seed),
-        "changed": changed(a, b),
-    }
+    tests = mcnemar(a.y, a.predicted, b.predicted)
+    labels = {name: {**f1[name], "mcnemar": test} for name, test in zip(a.labels, tests, strict=True)}
+    return {"scores": scores, "labels": labels}
+
+
+def _adjust(tests: Sequence[dict[str, Any]]) -> None:
+    """Give each test `p_holm`, its `p` adjusted for their number."""
+    for test, p in zip(tests, holm([test["p"] for test in tests]).tolist(), strict=True):
+        test["p_holm"] = p
 
 
 def verdict(difference: float, p: float) -> str:
@@ -93,30 +90,44 @@ def verdict(difference: float, p: float) -> str:
     return "better" if difference > 0 else "worse"
 
 
-def slice_differences(a: Predictions, b: Predictions, seed: int = 0) -> list[dict[str, Any]]:
-    """Return the difference on each slice of `evaluation.slices`, p-values adjusted for their number.
+def slice_differences(
+    a: Predictions, b: Predictions, seed: int = 0, *, pairs: int = 1
+) -> list[dict[str, Any]]:
+    """Return the difference on each slice of `evaluation.slices`.
 
     It is of macro-F1 over the labels that occur, or, where none does, of sentences with all labels right.
+    With the slices of as many `pairs`, p-values can be adjusted for the number of all.
     """
     texts = [text or "" for text in a.table["text"].to_pylist()]
     columns = {n: a.table[n].to_pylist() for n in COLUMNS if n in a.table.column_names}
     articles = np.array(a.articles)
+    parts = [
+        (facet, value, values == value)
+        for facet, values in facets(texts, columns, a.y, articles).items()
+        for value in sorted(set(values.tolist()))
+    ]
+    times = enough_resamples(pairs * len(parts))
     rows = []
-    for facet, values in facets(texts, columns, a.y, articles).items():
-        for value in sorted(set(values.tolist())):
-            inside = values == value
-            occurs = a.y[inside].any(axis=0)
-            labels = occurs if occurs.any() else ~occurs
-            y, one, other = (part[inside][:, labels] for part in (a.y, a.predicted, b.predicted))
-            score = paired_bootstrap(y, one, other, articles[inside].tolist(), seed)
-            sentences = int(inside.sum())
-            few = sentences < SMALL_SENTENCES or len(set(articles[inside])) < SMALL_ARTICLES
-            what = "macro_f1" if occurs.any() else "subset_accuracy"
-            row = {"slice": facet, "value": value, "sentences": sentences, "small": few, "score": what}
-            rows.append(row | score[what])
-    for row, p in zip(rows, holm([row["p"] for row in rows]).tolist(), strict=True):
-        row["p_holm"] = p
+    for facet, value, inside in parts:
+        sentences = int(inside.sum())
+        few = sentences < SMALL_SENTENCES or len(set(articles[inside])) < SMALL_ARTICLES
+        row = {"slice": facet, "value": value, "sentences": sentences, "small": few}
+        rows.append(row | _slice_difference(a, b, inside, seed, times))
     return rows
+
+
+def _slice_difference(
+    a: Predictions, b: Predictions, inside: NDArray[np.bool_], seed: int, times: int
+) -> dict[str, Any]:
+    occurs = a.y[inside].any(axis=0)
+    labels = occurs if occurs.any() else ~occurs
+    y, one, other = (part[inside][:, labels] for part in (a.y, a.predicted, b.predicted))
+    articles = np.array(a.articles)[inside].tolist()
+    score = "macro_f1" if occurs.any() else "subset_accuracy"
+    found = paired_bootstrap(y, one, other, articles, seed)[score]
+    if found["p"] <= 2 / RESAMPLES and times > RESAMPLES:  # the least that so few resamples can give
+        found = paired_bootstrap(y, one, other, articles, seed, times=times)[score]
+    return {"score": score, **found}
 
 
 def changed(a: Predictions, b: Predictions) -> list[dict[str, Any]]:

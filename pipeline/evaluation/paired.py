@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.evaluation.metrics import article_counts, resample, summarise
+from pipeline.evaluation.metrics import RESAMPLES, article_counts, resample, summarise
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
@@ -23,6 +23,7 @@ def paired_bootstrap(
     seed: int = 0,
     *,
     labels: Sequence[str] | None = None,
+    times: int = RESAMPLES,
 ) -> dict[str, Any]:
     """Return what `b` scores above `a`, with intervals and p-values, from one resampling of both.
 
@@ -36,6 +37,8 @@ def paired_bootstrap(
         Of the resampling.
     labels : sequence of str of length n_labels, optional
         Keys of `per_label`; without them, column numbers as text.
+    times : int
+        Of the resampling; `p` is 2 / (times + 1) at least.
 
     Returns
     -------
@@ -62,7 +65,7 @@ def paired_bootstrap(
         raise ValueError(f"shapes differ: {y.shape}, {predicted_a.shape}, {predicted_b.shape}")
     both = np.hstack([article_counts(y, predicted, groups) for predicted in (predicted_a, predicted_b)])
     half = both.shape[1] // 2
-    total, resampled = both.sum(axis=0, keepdims=True), resample(both, seed)
+    total, resampled = both.sum(axis=0, keepdims=True), resample(both, seed, times)
     a, b = summarise(total[:, :half]), summarise(total[:, half:])
     some_a, some_b = summarise(resampled[:, :half]), summarise(resampled[:, half:])
     names = [str(k) for k in range(y.shape[1])] if labels is None else list(labels)
@@ -117,6 +120,11 @@ def holm(p_values: ArrayLike) -> Floats:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
     return adjusted
+
+
+def enough_resamples(tests: int) -> int:
+    """Return how many resamples let a p-value adjusted for a number of tests be below 0.05 by far."""
+    return max(RESAMPLES, 80 * tests)
 
 
 def _difference(a: float, b: float, resampled: Floats) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SHOWN = 20
+MOST = 5  # slices and behaviour tests of a comparison
 
 
 def score_table(blocks: Mapping[str, Mapping[str, Any]]) -> str:
@@ -52,14 +53,40 @@ def comparison_table(result: Mapping[str, Any]) -> str:
     lines = [f"{result['sentences']} sentences of {result['articles']} articles", "", *_aligned(rows)]
     for run, pair in zip(others, pairs, strict=True):
         alone = [f"only {one['name']} right" for one in (first, run)]
-        rows = [["", "F1", "difference", "95 %", *alone, "p"]]
+        rows = [["", "F1", "difference", "95 %", "p", *alone, "McNemar p"]]
         for label, one in pair["labels"].items():
             test = one["mcnemar"]
-            what = [f"{one['b']:.3f}", f"{one['difference']:+.3f}", _range(one)]
+            what = [f"{one['b']:.3f}", f"{one['difference']:+.3f}", _range(one), _p(one["p_holm"])]
             rows.append([label, *what, str(test["only_a"]), str(test["only_b"]), _p(test["p_holm"])])
-        score = pair["scores"]["macro_f1"]
-        lines += ["", f"{run['name']} and {first['name']}:", *_aligned(rows), "", sentence(run, first, pair)]
+        lines += ["", f"{run['name']} and {first['name']}:", *_aligned(rows)]
+        lines += [*_parts(pair, [first["name"], run["name"]]), "", fixed(pair), sentence(run, first, pair)]
     return "\n".join(lines)
+
+
+def _parts(pair: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Return the slices and behaviour tests that differ most."""
+    slices = [row for row in pair["slices"] if row["difference"] and not row["small"]]
+    tests = [row for row in pair["behaviour"] if row["a"] != row["b"]]
+    lines: list[str] = []
+    if slices:
+        rows = [["slices that differ most", "difference", "95 %", "p"]]
+        for row in sorted(slices, key=lambda row: -abs(row["difference"]))[:MOST]:
+            what = [f"{row['difference']:+.3f}", _range(row), _p(row["p_holm"])]
+            rows.append([f"{row['slice']}: {row['value']}", *what])
+        lines += ["", *_aligned(rows)]
+    if tests:
+        rows = [["failures that differ most", *names, "p of more"]]
+        for row in sorted(tests, key=lambda row: -1 if row["b"] is None else row["p"])[:MOST]:
+            told = ["-", "-"] if row["b"] is None else [f"{row['b']:.1%}", _p(row["p"])]
+            rows.append([row["test"], f"{row['a']:.1%}", *told])
+        lines += ["", *_aligned(rows)]
+    return lines
+
+
+def fixed(pair: Mapping[str, Any]) -> str:
+    """Return in how many decisions one alone is right."""
+    changes = [row["change"] for row in pair["changed"]]
+    return f"Decisions that changed: {changes.count('fixed')} fixed, {changes.count('broken')} broken."
 
 
 def sentence(run: Mapping[str, Any], first: Mapping[str, Any], pair: Mapping[str, Any]) -> str:

@@ -42,15 +42,3 @@ def behaviour_rows(behaviour: Mapping[str, Any]) -> list[dict[str, Any]]:
         for name, test in (behaviour.get("tests") or {}).items()
     ]
     return sorted(rows, key=lambda row: -row["rate"])
-
-
-def rates(behaviour: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return `name`, `rate`, `low`, `high` of the name-swap flip rate and of each test."""
-    found = [
-        {"name": row["name"], "rate": row["rate"], "low": row["low"], "high": row["high"]}
-        for row in behaviour_rows(behaviour)
-    ]
-    if flips := behaviour.get("name_swap_flip_rate"):
-        name = "name swap flip rate"
-        found.insert(0, {"name": name, "rate": flips["value"], "low": flips["low"], "high": flips["high"]})
-    return found

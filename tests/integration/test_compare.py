@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.bundle import load
 from pipeline.evaluation.predictions import read_predictions
+from pipeline.registry import RegistryError, aliases, challenge, promote, roll_back
 from pipeline.runs import find
 from pipeline.schema import ConfigError
 from tests.conftest import make_corpus
@@ -133,10 +134,20 @@ def test_two_runs(trained, other, compare, store, tmp_path):
     page = Page(tmp_path / "comparison.html")
     assert is_closed(page)
     assert "fixed" in page.text and "is worse than" in page.text
+    pair = found["pairs"][0]
+    fixed = sum(row["change"] == "fixed" for row in pair["changed"])
+    for said in (f"{fixed} fixed, {len(pair['changed']) - fixed} broken", "failures that differ most"):
+        assert said in done.out
+    rate = next(row for row in pair["behaviour"] if row["test"] == "insert_denial")
+    assert rate["a"] == trained.metrics["behaviour"]["tests"]["insert_denial"]["rate"] < rate["b"] == 1
+    assert "insert denial" in page.text and f"{100 * rate['a']:.1f} %" in page.text
     (logged,) = client(store).search_runs(
         [client(store).get_experiment_by_name("news comparisons").experiment_id]
     )
-    assert logged.data.metrics["macro_f1/difference"] == pytest.approx(score["difference"])
+    numbers = logged.data.metrics
+    assert numbers["macro_f1/difference"] == pytest.approx(score["difference"])
+    assert numbers["denial/p"] == pytest.approx(pair["labels"]["denial"]["p_holm"])
+    assert logged.data.tags["verdict"] == "worse"
     names = {artifact.path for artifact in client(store).list_artifacts(logged.info.run_id)}
     assert names == {"comparison.json", "comparison.html"}
 
@@ -148,6 +159,21 @@ def test_a_run_and_itself_on_disk(trained, compare):
     assert found["pairs"][0]["changed"] == []
 
 
+def test_each_pair_is_logged_with_what_the_verdict_rests_on(trained, other, compare, store):
+    """A folder has no run; what its training cost is in its metrics."""
+    done, found = compare(f"[{other.metrics['run_id']},{trained.report},{trained.metrics['run_id']}]")
+    assert done.code == 0, done.err
+    assert [run["train_seconds"] for run in found["runs"][1:]] == [trained.metrics["seconds"]["train"]] * 2
+    experiment = client(store).get_experiment_by_name("news comparisons").experiment_id
+    logged = client(store).search_runs([experiment])[0].data
+    for run, pair in zip(found["runs"][1:], found["pairs"], strict=True):
+        name = run["name"].replace("/", "_")
+        assert logged.tags[f"{name}/verdict"] == pair["verdict"] == "better"
+        score = pair["scores"]["macro_f1"]
+        assert score["p"] < score["p_holm"] == pytest.approx(logged.metrics[f"{name}/macro_f1/p"])
+        assert f"{name}/denial/difference" in logged.metrics
+
+
 class Store:
     """Runs as a client gives them: name, cross-validated score, test set; the latest first."""
 
@@ -155,7 +181,9 @@ class Store:
         self.runs = [
             SimpleNamespace(
                 info=SimpleNamespace(run_id=f"{n:032x}", run_name=name),
-                data=SimpleNamespace(metrics={"cv/macro_f1": score}, tags={"test_set": test_set}),
+                data=SimpleNamespace(
+                    metrics={"cv/macro_f1": score}, tags={"test_set": test_set} if test_set else {}
+                ),
             )
             for n, (name, score, test_set) in enumerate(runs)
         ]
@@ -168,6 +196,7 @@ class Store:
 
 
 RUNS = [
+    ("a trial", 0.95, None),
     ("newest", 0.5, "t"),
     ("good", 0.8, "t"),
     ("elsewhere", 0.99, "u"),
@@ -190,15 +219,22 @@ RUNS = [
 def test_the_last_and_the_best_are_of_the_newest_test_set(wanted, names):
     store = Store(*RUNS)
     store.get_run = lambda run_id: next(run for run in store.runs if run.info.run_id == run_id)
-    found = find(store, "news", wanted, {"champion": f"{1:032x}"})
+    found = find(store, "news", wanted, {"champion": f"{2:032x}"})
     assert [one.name for one in found] == names
 
 
 def test_an_id_cut_short_must_tell_runs_apart():
-    with pytest.raises(ConfigError, match="000000 begins the ids of 5 runs"):
+    with pytest.raises(ConfigError, match="000000 begins the ids of 6 runs"):
         find(Store(*RUNS), "news", ["000000", "good"], {})
     with pytest.raises(ConfigError, match="did you mean 'newest'"):
         find(Store(*RUNS), "news", ["newst", "good"], {})
+
+
+def test_a_trial_has_nothing_to_compare(trained, compare, store):
+    run, _ = job(store, 0.5)
+    client(store).set_terminated(run)
+    done, _ = compare(f"[{trained.report},{run}]", "tracking.experiment=jobs")
+    assert done.refused("was not tested, as trials of a sweep are not")
 
 
 def test_classifiers_on_a_labelled_file(trained, other, compare, tmp_path):
@@ -253,29 +289,90 @@ def test_promoted_when_not_worse_and_back(trained, train, compare, store, tmp_pa
     first = train(trained.corpus, tmp_path / "a", registered)
     again = train(trained.corpus, tmp_path / "b", registered)
 
-    def aliases():
+    def named():
         found = client(store).get_registered_model("promotion").aliases
         return {alias: str(version) for alias, version in found.items()}
 
-    assert aliases() == {"champion": "1", "challenger": "2"}
+    assert named() == {"champion": "1", "challenger": "2"}
     versions = client(store).search_model_versions("name = 'promotion'")
     assert {v.run_id for v in versions} == {t.metrics["run_id"] for t in (first, again)}
     done, _ = compare("[champion,challenger]", registered, "promote=true", "margin=0.1")
     assert done.code == 0, done.err
     assert "version 2 of 'promotion' is champion now (before: 1)" in done.out
-    assert aliases()["champion"] == "2"
+    assert named()["champion"] == "2"
     assert compare(None, registered, "rollback=true")[0].code == 0
-    assert aliases()["champion"] == "1"
+    assert named()["champion"] == "1"
     done, _ = compare(None, registered, "rollback=true")
     assert done.refused("version 1 of 'promotion' replaced no other")
+
+    # On sentences labelled elsewhere, behaviour must hold just as well.
+    (tmp_path / "in.jsonl").write_text('{"text": "The bank denied it.", "labels": ["denial"]}\n' * 9)
+    elsewhere = (registered, "promote=true", f"input={tmp_path / 'in.jsonl'}")
+    done, found = compare("[champion,challenger]", *elsewhere)
+    assert done.code == 0, done.err
+    assert len(found["pairs"][0]["behaviour"]) > 20 and "No behaviour tests" not in done.out
+    compare(None, registered, "rollback=true")
+    train(trained.corpus, tmp_path / "untested", registered, "behaviour=false")
+    done, _ = compare("[champion,challenger]", registered, "promote=true")
+    assert done.refused("no behaviour tests were run for challenger tfidf_logreg", "behaviour=false")
+    assert named() == {"champion": "1", "challenger": "3"}
+    done, _ = compare("[champion,challenger]", *elsewhere, "behaviour=false")
+    assert "version 3 of 'promotion' is champion now" in done.out and "No behaviour tests" in done.out
+    compare(None, registered, "rollback=true")
 
     train(trained.corpus, tmp_path / "c", registered, "model=majority")
     done, found = compare("[champion,challenger]", registered, "promote=true")
     assert done.refused("majority", "is not promoted", "macro-F1 may be")
     assert found["pairs"][0]["verdict"] == "worse"
-    assert aliases() == {"champion": "1", "challenger": "3"}
+    assert named() == {"champion": "1", "challenger": "4"}
     wrong, _ = compare("[challenger,champion]", registered, "promote=true")
     assert wrong.refused("is not champion; give runs=[champion,RUN]")
+
+
+@pytest.mark.parametrize("what", ["promote", "rollback"])
+def test_without_a_registered_model_there_is_no_champion(compare, what):
+    done, _ = compare("[champion,challenger]", f"{what}=true", "tracking.register=null")
+    assert done.refused(f"{what}=true", "tracking.register=null names no model")
+
+
+def job(store, score, parent=None):
+    """A run with a cross-validated score and a logged model, as a training leaves it."""
+    own = client(store)
+    found = own.get_experiment_by_name("jobs")
+    experiment = found.experiment_id if found else own.create_experiment("jobs")
+    run = own.create_run(experiment, tags={"mlflow.parentRunId": parent} if parent else {}).info.run_id
+    own.log_metric(run, "cv/macro_f1", score)
+    return run, own.create_logged_model(experiment, source_run_id=run).model_id
+
+
+def test_the_history_of_champions_is_walked_back(store):
+    made = {}
+    for _ in range(3):
+        run, model = job(store, 0.5)
+        made[challenge(client(store), "walked", model, run)] = run
+    for version, before in (("2", "1"), ("1", "2"), ("2", "1"), ("3", "2")):
+        done = promote(client(store), "walked", made[version])
+        assert (done.version, done.before) == (version, before)
+    for version in ("2", "1", "2", "1"):
+        assert roll_back(client(store), "walked").version == version
+        assert aliases(client(store), "walked")["champion"] == version
+    with pytest.raises(RegistryError, match="version 1 of 'walked' replaced no other"):
+        roll_back(client(store), "walked")
+    client(store).set_registered_model_alias("walked", "champion", "3")  # by hand
+    promote(client(store), "walked", made["2"])
+    assert [roll_back(client(store), "walked").version for _ in range(2)] == ["3", "1"]
+
+
+def test_of_a_multirun_the_best_job_is_the_challenger(store):
+    """Whichever ends last; a training by itself always is."""
+    parent, _ = job(store, 0.0)
+    for score, family, challenger in (
+        *((0.9, None, "1"), (0.5, parent, "2"), (0.8, parent, "3"), (0.7, parent, "3")),
+        (0.1, None, "5"),
+    ):
+        run, model = job(store, score, family)
+        challenge(client(store), "grid", model, run)
+        assert aliases(client(store), "grid")["challenger"] == challenger
 
 
 def test_the_champion_can_be_used_by_its_alias(trained, store, monkeypatch, tmp_path):

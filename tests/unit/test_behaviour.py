@@ -135,10 +135,29 @@ def test_what_fails_is_counted(tmp_path):
         }
     ]
     assert tests["plain"]["examples"][0] == {"text": "It did it.", "labels": [], "wanted": ["denial"]}
-    assert tests["shout"]["held_out"] | {"examples": []} == {
-        **{"cases": 2, "failures": 1, "rate": 0.5, "swaps": 2, "flipped": 1, "examples": []},
+    shout = tests["shout"]["held_out"]
+    assert {key: shout[key] for key in ("cases", "failures", "rate", "swaps", "flipped", "low", "high")} == {
+        **{"cases": 2, "failures": 1, "rate": 0.5, "swaps": 2, "flipped": 1},
         **dict(zip(("low", "high"), wilson(1, 2), strict=True)),
     }
+
+
+def test_results_are_kept_case_by_case(tmp_path):
+    """As many digits as cases, each the number of versions that fail; one digest for the same cases."""
+    tests, texts = read_tests(files(tmp_path, SMALL)), ["She denied that.", "She left.", "He denied it."]
+    found = run_tests(reads(r"accus|Fay", *PATTERNS[1:]), tests, LABELS, texts)
+    other = run_tests(reads(*PATTERNS), tests, LABELS, texts)
+    assert found["tests"]["plain"]["failed"] == "011" and found["tests"]["rises"]["failed"] == "01"
+    for one, same in zip(found["tests"].values(), other["tests"].values(), strict=True):
+        assert one["digest"] == same["digest"]
+        assert sum(map(bool, map(int, one["failed"]))) == one["failures"]
+        if "swaps" in one:
+            assert sum(map(int, one["failed"])) == one["flipped"]
+    swaps = found["name_swap_flip_rate"]
+    assert swaps["failed"] == found["tests"]["swaps"]["failed"] + found["tests"]["more swaps"]["failed"]
+    again = run_tests(reads(*PATTERNS), tests, LABELS, texts[:2])["tests"]["shout"]
+    assert again["digest"] == found["tests"]["shout"]["digest"]
+    assert again["held_out"]["digest"] != found["tests"]["shout"]["held_out"]["digest"]
 
 
 def test_the_flip_rate_is_of_swaps(tmp_path):
