@@ -121,7 +121,8 @@ def check(annotation: Annotation, articles: Mapping[str, Article], labels: Label
     article = articles.get(annotation.article)
     if article is None:
         raise InputError(
-            f"{annotation.where}: field 'article': no article {annotation.article!r} in the corpus"
+            f"{annotation.where}: field 'article': no article {annotation.article!r} in the corpus; set "
+            "corpus.articles to what the sentence was taken from"
         )
     if not 0 <= annotation.start < annotation.end <= len(article.text):
         raise InputError(

@@ -1,6 +1,10 @@
 """Sentences out to annotators' files and back, and several annotators settled, on the small corpus."""
 
+import codecs
+import csv
 import json
+from itertools import pairwise
+from zipfile import ZipFile
 
 import pyarrow.parquet as pq
 import pytest
@@ -45,6 +49,34 @@ def test_the_annotations_of_the_corpus_come_back_whole(detailed, stage, tmp_path
     wanted = [one.row() for one in read_annotations(detailed.annotations)]
     key = json.dumps
     assert sorted(found, key=key) == sorted(wanted, key=key)
+
+
+@pytest.mark.parametrize("file", ["out.csv", "out.json", pytest.param("out.xlsx", marks=pytest.mark.extra)])
+def test_a_file_that_is_filled_in_is_not_written_over(corpus, stage, tmp_path, file):
+    path = tmp_path / file
+    arguments = [f"export={path}", where(corpus)[0], f"annotations={tmp_path / 'none.jsonl'}"]
+    for _ in range(2):  # the same again loses nothing
+        assert stage("exchange", *arguments).code == 0
+    if file.endswith("xlsx"):
+        book = pytest.importorskip("openpyxl").load_workbook(path)
+        book["sentences"]["B2"] = "yes"
+        book.save(path)
+    else:
+        path.write_bytes(path.read_bytes().replace(b"headline", b"HEADLINE", 1))
+    before = path.read_bytes()
+    assert stage("exchange", *arguments).refused(file, "exists", "import it", "choose another file")
+    assert path.read_bytes() == before
+
+
+def test_a_sheet_is_utf8_to_excel_and_has_the_neighbours(corpus, stage, tmp_path):
+    path = tmp_path / "out.csv"
+    stage("exchange", f"export={path}", where(corpus)[0], "annotations=null")
+    assert path.read_bytes().startswith(codecs.BOM_UTF8)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    inside = [(one, other) for one, other in pairwise(rows) if one["article"] == other["article"]]
+    assert len(inside) > 100
+    assert all(one["after"] == other["text"] and other["before"] == one["text"] for one, other in inside)
 
 
 def test_what_is_annotated_is_not_given_out_again(corpus, stage, tmp_path):
@@ -109,6 +141,25 @@ def test_a_foreign_file_changes_nothing(corpus, stage, tmp_path):
     bad.write_text(json.dumps([{"data": data, "annotations": [{"result": [result], "completed_by": 1}]}]))
     assert stage("exchange", f"import={bad}", *where(corpus)).refused("was the article edited?")
     assert corpus.annotations.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"text": "hi", "label": []}', "line 1: field 'article' missing"),
+        ('{"text": "hi"}', "line 1: no field 'label'"),
+        ("{", "line 1: invalid JSON"),
+        (
+            '{"article": "a", "start": 0, "end": 2, "text": "hi", "label": []}',
+            "line 1: field 'article': no article 'a'",
+        ),
+    ],
+)
+def test_a_row_in_a_zip_is_named_by_the_zip(corpus, stage, tmp_path, line, said):
+    packed = tmp_path / "export.zip"
+    with ZipFile(packed, "w") as file:
+        file.writestr("anna.jsonl", f"{line}\n")
+    assert stage("exchange", f"import={packed}", *where(corpus)).refused(f"{packed}/anna.jsonl: {said}")
 
 
 @pytest.mark.parametrize("rule", ["majority", "weighted", "dawid_skene"])
