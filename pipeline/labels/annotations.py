@@ -140,6 +140,11 @@ def check(annotation: Annotation, articles: Mapping[str, Article], labels: Label
             f"{annotation.where}: field 'text': {annotation.text[:40]!r} is not what article {article.id!r} "
             f"has at {annotation.start}-{annotation.end}: {found[:40]!r}; was the article edited?"
         )
+    if labels.task == "multiclass" and len(annotation.labels) > 1:
+        raise InputError(
+            f"{annotation.where}: field 'labels': {', '.join(annotation.labels)}: task multiclass takes one "
+            "label a sentence; keep one"
+        )
     for label in annotation.labels:
         try:
             labels.index(label)
