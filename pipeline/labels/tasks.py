@@ -75,7 +75,8 @@ def task_of(article: Article, where: str) -> Task:
         *place,
         meta["kind"] if meta.get("kind") in KINDS else "body",
         article.text,
-        *(str(meta.get(name) or "") for name in ("before", "after")),
+        str(meta.get("before") or ""),
+        str(meta.get("after") or ""),
         suggested=None if labels is None else tuple(labels),
     )
 

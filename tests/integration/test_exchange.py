@@ -9,7 +9,10 @@ from zipfile import ZipFile
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.label import label
 from pipeline.labels.annotations import read_annotations
+from pipeline.schema import LabelSet
+from tests.conftest import LABELS
 
 DETAILS = {"time": "2024-05-06T07:08:09Z", "seconds": 3.5, "notes": "=2+2 ‘quoted’\nand on"}
 
@@ -185,6 +188,34 @@ def test_the_label_stage_settles_and_says_who_decided(corpus, stage, tmp_path, r
         if row["annotator"] == "second":
             assert final[row["article"], row["start"]] == row["labels"]
     assert stage("label", *arguments, "aggregation.adjudicator=secnd").refused("did you mean 'second'")
+
+
+def test_an_adjudicator_says_nothing_of_how_far_others_agree(corpus):
+    """Who has seen the votes agrees with one of them, and would make them look better than they are."""
+    settled = [{**row, "annotator": "editor"} for row in corpus.rows if row["annotator"] == "first"]
+
+    def found(rows, **settings):
+        corpus.write_annotations(rows)
+        return label(corpus.articles, corpus.metadata, corpus.annotations, LabelSet(LABELS), **settings)[1]
+
+    alone = found(corpus.rows)
+    with_word = found([*corpus.rows, *settled], adjudicator="editor")
+    for part in ("agreement", "coders", "sentences_with_two_votes"):
+        assert with_word[part] == alone[part]
+    assert with_word["votes"] == alone["votes"] + len(settled)
+    assert found([*corpus.rows, *settled])["agreement"] != alone["agreement"]
+
+
+def test_topics_of_articles_that_have_no_metadata(corpus, tmp_path):
+    table = tmp_path / "news.jsonl"
+    rows = [
+        {"id": path.stem, "text": path.read_text(encoding="utf-8"), "topic": "trade"}
+        for path in corpus.articles.iterdir()
+    ]
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    statistics = label(table, None, corpus.annotations, LabelSet(LABELS))[1]
+    (topic,) = statistics["coders"]["topics"].items()
+    assert topic[0] == "trade" and set(topic[1]["f1"]) == set(LABELS)
 
 
 def test_weak_labels_train_a_classifier(corpus, stage, tmp_path, train):
