@@ -160,13 +160,18 @@ def known_keys(config_name: str, overrides: Sequence[str] = ()) -> list[str]:
     """Return the keys of a stage's configuration with the groups chosen, and nothing else changed."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import ConfigCompositionException
 
     groups = [
         one for one in overrides if (CONF / one.partition("=")[0].lstrip("+")).is_dir() and "," not in one
     ]
     running = GlobalHydra.instance().is_initialized()
     with nullcontext() if running else initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        return keys(OmegaConf.to_container(compose(config_name, overrides=groups)))  # type: ignore[arg-type]
+        try:
+            config = compose(config_name, overrides=groups)
+        except ConfigCompositionException:  # a group that is another stage's
+            config = compose(config_name)
+    return keys(OmegaConf.to_container(config))  # type: ignore[arg-type]
 
 
 def apart(config: DictConfig, **names: str) -> None:

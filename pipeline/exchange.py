@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from pipeline.app import ROOT, stage
 from pipeline.labels.annotations import Annotation, by_sentence, check, read_annotations
 from pipeline.labels.labelset import label_set
-from pipeline.labels.tasks import Names, Task, merge
+from pipeline.labels.tasks import Names, Task, merge, task_of
 from pipeline.schema import Article, ConfigError, InputError, LabelSet
 from pipeline.terminal import say
 from pipeline.toolfiles import format_of, read_export, write_tasks
@@ -27,8 +27,7 @@ def tasks_of(source: str | Path, unit: str) -> list[Task]:
     ----------
     source : path
     unit : {"article", "sentence"}
-        A row of a table is an article of its own, of one sentence, unless it has the columns
-        `article`, `start` and `end`. Its `labels` are what a classifier suggests.
+        See `labels.tasks.task_of` for the rows of a table.
     """
     from pipeline.text.readers import read_articles
     from pipeline.text.sentences import split_article
@@ -36,7 +35,7 @@ def tasks_of(source: str | Path, unit: str) -> list[Task]:
     tasks = []
     for article in read_articles(source):
         if unit == "sentence":
-            tasks.append(_from_row(article, str(source)))
+            tasks.append(task_of(article, str(source)))
             continue
         found = split_article(article)[0]
         for i, s in enumerate(found):
@@ -163,25 +162,6 @@ def main(config: DictConfig) -> None:
     if bool(config.export) == bool(config["import"]):
         raise ConfigError("set either export=FILE or import=FILE")
     say(give_out(config, labels) if config.export else take_back(config, labels))
-
-
-def _from_row(article: Article, where: str) -> Task:
-    meta = article.meta
-    place = (article.id, 0, len(article.text))
-    if {"article", "start", "end"} <= meta.keys():
-        try:
-            place = (str(meta["article"]), int(meta["start"]), int(meta["end"]))
-        except (TypeError, ValueError):
-            raise InputError(f"{where}: row {article.id!r}: 'start' and 'end' must be numbers") from None
-    labels = meta.get("labels")
-    if isinstance(labels, str):
-        labels = [name.strip() for name in labels.split(";") if name.strip()]
-    return Task(
-        *place,
-        str(meta.get("kind") or "body"),
-        article.text,
-        suggested=None if labels is None else tuple(labels),
-    )
 
 
 def _drawn(tasks: list[Task], sample: int | None, seed: int) -> list[Task]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import errno
 import glob
@@ -149,6 +150,33 @@ def _exchanged(one: Path, other: Path) -> bool:
     return rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
+@contextmanager
+def sheltered(path: Path, same: Callable[[Path, Path], bool] | None = None) -> Iterator[Path]:
+    """Give a temporary path like `atomic`, for what people fill in: other contents are not replaced.
+
+    Parameters
+    ----------
+    path : Path
+    same : callable, optional
+        Tells whether two files have the same contents; default: byte by byte.
+
+    Raises
+    ------
+    InputError
+        Where there is a file with other contents.
+    """
+    import filecmp
+
+    same = same or (lambda one, other: filecmp.cmp(one, other, shallow=False))
+    with atomic(path) as temporary:
+        yield temporary
+        if path.exists() and not same(temporary, path):
+            raise InputError(
+                f"{path}: exists with other contents, perhaps filled in; import it and remove it, "
+                "or choose another file"
+            )
+
+
 def write_json(path: str | Path, value: object) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with atomic(path) as temporary:
@@ -187,7 +215,7 @@ def form_of(path: str | Path) -> tuple[str, str]:
 
 
 @contextmanager
-def row_writer(path: str | Path, schema: pa.Schema) -> Iterator[Write]:
+def row_writer(path: str | Path, schema: pa.Schema, *, to_fill_in: bool = False) -> Iterator[Write]:
     """Open `path` for batches of rows, dicts or Arrow; the file appears when the block succeeds.
 
     Parameters
@@ -197,6 +225,8 @@ def row_writer(path: str | Path, schema: pa.Schema) -> Iterator[Write]:
         `.gz` or `.zst`.
     schema : pyarrow.Schema
         Columns, in order.
+    to_fill_in : bool
+        For people: `sheltered`, and CSV with the byte order mark that tells Excel it is UTF-8.
 
     Raises
     ------
@@ -204,12 +234,14 @@ def row_writer(path: str | Path, schema: pa.Schema) -> Iterator[Write]:
         For any other extension.
     """
     form, packing = form_of(path)
-    with atomic(path) as temporary:
+    with (sheltered if to_fill_in else atomic)(Path(path)) as temporary:
         if form == ".parquet":
             with _parquet(temporary, schema) as write:
                 yield write
             return
         head, encode = encoder(form, schema)
+        if to_fill_in and form == ".csv":
+            head = codecs.BOM_UTF8 + head
         with temporary.open("wb") as file:
             file.write(packed(head, packing))
 

@@ -14,9 +14,9 @@ from omegaconf import DictConfig
 from pipeline.app import stage
 from pipeline.files import row_writer, write_json, write_rows
 from pipeline.labels.aggregation import decide
-from pipeline.labels.agreement import agreement
-from pipeline.labels.annotations import Annotation, by_sentence, check, read_annotations
-from pipeline.labels.coders import coders, disputed
+from pipeline.labels.agreement import Votes, agreement, class_agreement
+from pipeline.labels.annotations import by_sentence, check, read_annotations
+from pipeline.labels.coders import coders, disputed, without
 from pipeline.labels.labelset import label_set
 from pipeline.schema import FINGERPRINT, SENTENCES, Article, InputError, LabelSet
 from pipeline.terminal import say
@@ -60,7 +60,8 @@ def label(
         The columns of `schema.SENTENCES`, `labels` (list of names), and those of the metadata.
     statistics : dict
         Counts, co-occurrence, agreement, how annotators compare, who decided how often, and how
-        annotated and ingested sentences match.
+        annotated and ingested sentences match. An adjudicator has seen what the others said: nothing
+        that compares annotators counts those votes.
     disputed : list of dict
         See `pipeline.labels.coders.disputed`.
 
@@ -95,9 +96,11 @@ def label(
             column.append(row[name] if name in row else known.get(name, ""))
     table = pa.table(columns, schema=labelled_schema())
     same_sentence = list(grouped.values())
-    statistics = _statistics(table, same_sentence, read, labels)
-    topics = {name: known.get("topic", "") for name, known in about.items()}
-    statistics["coders"] = coders(same_sentence, labels, topics, seed=seed)
+    alone = without(same_sentence, adjudicator)
+    statistics = _statistics(table, same_sentence, alone, read, labels)
+    known_of = about if metadata else {name: article.meta for name, article in read.items()}
+    topics = {name: str(known.get("topic") or "") for name, known in known_of.items()}
+    statistics["coders"] = coders(alone, labels, topics, seed=seed)
     statistics["decided_by"] = dict(Counter(one.by for one in decided).most_common())
     return table, statistics, disputed(same_sentence, decided, labels)
 
@@ -164,7 +167,7 @@ def current(config: DictConfig) -> str:
 
 
 def _statistics(
-    table: pa.Table, votes: Sequence[Sequence[Annotation]], articles: dict[str, Article], labels: LabelSet
+    table: pa.Table, votes: Votes, alone: Votes, articles: dict[str, Article], labels: LabelSet
 ) -> dict[str, Any]:
     given = table["labels"].to_pylist()
     spans = {(v[0].article, v[0].start, v[0].end) for v in votes}
@@ -182,8 +185,9 @@ def _statistics(
         "without_label": sum(not names for names in given),
         "with_several": sum(len(names) > 1 for names in given),
         "together": {f"{a} + {b}": n for (a, b), n in pairs.most_common()},
-        "agreement": agreement(votes, labels),
-        "sentences_with_two_votes": sum(len(same) > 1 for same in votes),
+        "agreement": agreement(alone, labels),
+        "agreement_on_classes": class_agreement(alone, labels),
+        "sentences_with_two_votes": sum(len(same) > 1 for same in alone),
         "ingest_finds": len(spans & ingested),
         "ingest_finds_besides": len(ingested - spans),
     }
@@ -197,18 +201,25 @@ def summary(statistics: dict[str, Any]) -> str:
     ]
     for name, count in statistics["counts"].items():
         agreed = statistics["agreement"].get(name)
-        tail = f"   alpha {agreed['value']:.2f} [{agreed['low']:.2f}, {agreed['high']:.2f}]" if agreed else ""
+        tail = f"   {_alpha(agreed)}" if agreed else ""
         lines.append(f"  {name:<16}{count:>6}  {count / max(statistics['sentences'], 1):6.1%}{tail}")
     lines.append("  together: " + ", ".join(f"{k} {n}" for k, n in list(statistics["together"].items())[:6]))
     if shared := statistics["sentences_with_two_votes"]:
         lines.append(f"  Krippendorff's alpha over {shared} sentences labelled twice or more")
+        if agreed := statistics["agreement_on_classes"]:
+            lines[-1] += f"; of all classes {_alpha(agreed)}"
         lines += _coder_lines(statistics["coders"], list(statistics["counts"]))
+    if len(statistics["decided_by"]) > 1:
         lines.append("  decided by: " + ", ".join(f"{k} {n}" for k, n in statistics["decided_by"].items()))
     lines.append(
         f"  ingest finds {statistics['ingest_finds'] / max(statistics['sentences'], 1):.1%} of the annotated "
         f"sentences exactly, and {statistics['ingest_finds_besides']} segments besides"
     )
     return "\n".join(lines)
+
+
+def _alpha(found: dict[str, float]) -> str:
+    return f"alpha {found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
 
 
 def _coder_lines(compared: dict[str, Any], labels: Sequence[str]) -> list[str]:

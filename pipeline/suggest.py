@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import ROOT, stage
 from pipeline.schema import ConfigError, InputError, LabelSet, nearest
@@ -148,25 +148,23 @@ def relabel(rows: Sequence[Row], *, where: str = "input") -> list[Row]:
 @stage("suggest")
 def main(config: DictConfig) -> None:
     """Run the stage."""
-    from pipeline.worklist import FORMATS
-
-    if Path(config.output).suffix not in FORMATS:
-        raise ConfigError(f"output={config.output}: extension must be one of {', '.join(FORMATS)}")
     if config.what not in ("label", "relabel"):
         raise ConfigError(f"what={config.what}: must be label or relabel")
     if not isinstance(config.count, int) or config.count < 1:
         raise ConfigError(f"count={config.count}: must be at least 1")
-    said = _relabel(config) if config.what == "relabel" else _label(config)
-    say(f"{said}\nwritten to {config.output}")
+    say(_relabel(config) if config.what == "relabel" else _label(config))
 
 
 def _label(config: DictConfig) -> str:
     from pipeline.bundle import load
     from pipeline.labels import querying
+    from pipeline.labels.labelset import label_set
     from pipeline.text.readers import read_rows
     from pipeline.tracking import local_folder
-    from pipeline.worklist import write_worklist
+    from pipeline.worklist import form_of, write_worklist
 
+    form = form_of(config.output, config.format)
+    labels = label_set(OmegaConf.to_container(config.labels, resolve=True))  # type: ignore[arg-type]
     _check(config)
     random = config.strategy == "random"
     source = Path(config.input)
@@ -177,10 +175,15 @@ def _label(config: DictConfig) -> str:
         raise InputError(f"{source}: no sentences")
     if random:
         chosen = [row | {"rank": rank} for rank, row in enumerate(rows, 1)]
-        write_worklist(config.output, chosen)
-        return f"{len(chosen)} of {total} sentences, each as likely as any other"
+        files = write_worklist(config.output, form, chosen, labels)
+        return f"{len(chosen)} of {total} sentences, each as likely as any other{_written(files)}"
     bundles = [load(local_folder(uri, ROOT)) for uri in (config.model_uri, *config.committee)]
     _check_committee(config, bundles)
+    if form and set(labels.names) != set(bundles[0].labels.names):
+        raise ConfigError(
+            f"labels: {', '.join(labels.names)}, but {config.model_uri} gives "
+            f"{', '.join(bundles[0].labels.names)}; name its codebook: labels=NAME"
+        )
     labelled = [row["text"] for row in read_rows(config.labelled)] if config.labelled else []
     chosen = suggest(
         bundles,
@@ -193,18 +196,19 @@ def _label(config: DictConfig) -> str:
         seed=config.seed,
     )
     chosen = _without_scores(chosen, config.predictions)
-    if config.predictions:
-        given = bundles[0].label([row["text"] for row in chosen])
-        write_worklist(config.output, chosen, given, model=str(bundles[0].card.get("model", "")))
-    else:
-        write_worklist(config.output, chosen)
+    given = bundles[0].label([row["text"] for row in chosen]) if config.predictions else None
+    files = write_worklist(config.output, form, chosen, labels, given)
     sampled = f", of which {len(rows)} were looked at (pool)" if total > len(rows) else ""
-    return f"{len(chosen)} of {total} sentences to label next, by {config.strategy}{sampled}"
+    return f"{len(chosen)} of {total} sentences to label next, by {config.strategy}{sampled}{_written(files)}"
+
+
+def _written(files: Sequence[Path]) -> str:
+    return f"\nwritten to {' and '.join(map(str, files))}"
 
 
 def _relabel(config: DictConfig) -> str:
     from pipeline.text.readers import read_rows
-    from pipeline.worklist import write_worklist
+    from pipeline.worklist import write_table
 
     source = Path(config.input or config.out_of_fold)
     if not source.is_file():
@@ -212,11 +216,11 @@ def _relabel(config: DictConfig) -> str:
     rows = list(read_rows(source))
     found = relabel(rows, where=str(source))
     suspects = sum(len(row["wrong"]) + len(row["missing"]) for row in found)
-    write_worklist(config.output, _without_scores(found[: config.count], config.predictions))
+    write_table(config.output, _without_scores(found[: config.count], config.predictions))
     kept = min(len(found), config.count)
     return (
         f"{suspects} labels of {len(found)} sentences are suspect, of {len(rows)} sentences; the {kept} most "
-        "doubtful sentences are listed, nothing is changed"
+        f"doubtful sentences are listed, nothing is changed{_written([Path(config.output)])}"
     )
 
 
@@ -246,15 +250,18 @@ def _check_committee(config: DictConfig, bundles: Sequence[Bundle]) -> None:
 
 
 def _read(source: Path, unit: str) -> Iterator[Row]:
-    """Yield sentences; those of articles with their neighbours, which a coder may need to see."""
+    """Yield sentences with their places, and their neighbours, which a coder may need to see."""
     from pipeline.files import encodable
+    from pipeline.labels.tasks import task_of
     from pipeline.scoring import sentences_of
-    from pipeline.text.readers import read_articles, read_rows
+    from pipeline.text.readers import read_articles
 
-    if unit == "sentence":
-        yield from map(encodable, read_rows(source))
-        return
     for article in read_articles(source):
+        if unit == "sentence":
+            task = task_of(article, str(source))
+            around = {"before": task.before, "after": task.after}
+            yield encodable(article.meta | task.place() | around)
+            continue
         rows = list(sentences_of([article]))
         texts = ["", *(row["text"] for row in rows), ""]
         for n, row in enumerate(rows):

@@ -27,22 +27,30 @@ def format_of(path: str, form: str | None) -> str:
 
 
 def write_tasks(path: str | Path, form: str, tasks: Sequence[Task], labels: LabelSet) -> list[Path]:
-    """Write tasks in the format of a tool and return the files; beside Label Studio's, its interface."""
-    from pipeline.files import atomic, row_writer, write_json
+    """Write tasks in the format of a tool and return the files; beside Label Studio's, its interface.
+
+    Raises
+    ------
+    InputError
+        Where there is a file with other contents: what was filled in would be lost.
+    """
+    from pipeline.files import row_writer, sheltered
     from pipeline.labels.tools import doccano, excel, label_studio, prodigy, spreadsheet
 
     path = Path(path)
     if form == "label_studio":
         interface = path.with_name(f"{path.stem}.config.xml")
-        write_json(path, list(label_studio.rows(tasks)))
-        with atomic(interface) as temporary:
-            text = label_studio.config(labels, votes=any(task.votes for task in tasks))
-            temporary.write_text(text, encoding="utf-8")
+        rows = json.dumps(list(label_studio.rows(tasks)), indent=1, ensure_ascii=False)
+        view = label_studio.config(labels, votes=any(task.votes for task in tasks))
+        with sheltered(path) as temporary, sheltered(interface) as beside:
+            temporary.write_text(f"{rows}\n", encoding="utf-8")
+            beside.write_text(view, encoding="utf-8")
         return [path, interface]
     if form == "excel":
-        rows = spreadsheet.rows(tasks, labels)
-        with atomic(path) as temporary:
-            excel.write(temporary, rows, spreadsheet.columns(labels), spreadsheet.choices(labels), labels)
+        columns, choices = spreadsheet.columns(labels), spreadsheet.choices(labels)
+        book = excel.workbook(str(path), spreadsheet.rows(tasks, labels), columns, choices, labels)
+        with sheltered(path, excel.same) as temporary:
+            book.save(temporary)
         return [path]
     names: tuple[str, ...] = ()
     if form == "csv":
@@ -50,7 +58,7 @@ def write_tasks(path: str | Path, form: str, tasks: Sequence[Task], labels: Labe
         cells = list(spreadsheet.rows(tasks, labels))
     else:
         cells = list(doccano.rows(tasks) if form == "doccano" else prodigy.rows(tasks, labels))
-    with row_writer(path, _schema(names)) as write:
+    with row_writer(path, _schema(names), to_fill_in=True) as write:
         write(cells)
     return [path]
 
@@ -63,7 +71,6 @@ def read_export(path: str | Path, form: str, labels: LabelSet, names: Names) -> 
     InputError
         Naming file and row of what is no annotation of ours.
     """
-    from pipeline.files import restore
     from pipeline.labels.tools import doccano, excel, label_studio, prodigy, spreadsheet
 
     path = Path(path)
@@ -72,8 +79,7 @@ def read_export(path: str | Path, form: str, labels: LabelSet, names: Names) -> 
     elif form == "excel":
         yield from spreadsheet.read(excel.read(path), labels, names)
     elif form == "csv":
-        rows = ((where, {k: restore(v) for k, v in row.items()}) for where, row in _table(path))
-        yield from spreadsheet.read(rows, labels, names)
+        yield from spreadsheet.read(_table(path), labels, names)
     elif form == "prodigy":
         yield from prodigy.read(_table(path), names)
     elif path.suffix == ".zip":
@@ -130,4 +136,8 @@ def _zipped(path: Path, names: Names) -> Iterator[Annotation | None]:
             own = (
                 names if file.stem == "all" else replace(names, default=names.known.get(file.stem, file.stem))
             )
-            yield from doccano.read(_table(file), own)
+            shown = ((where.replace(folder, str(path)), row) for where, row in _table(file))
+            try:
+                yield from doccano.read(shown, own)
+            except InputError as error:
+                raise InputError(str(error).replace(folder, str(path))) from None

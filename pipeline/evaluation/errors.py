@@ -50,8 +50,8 @@ def error_rows(
 
 
 def write_errors(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write error rows as CSV, which no spreadsheet takes for formulas."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    """Write error rows as CSV, which no spreadsheet takes for formulas, and Excel for UTF-8."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
         writer.writerows({name: defuse(value) for name, value in row.items()} for row in rows)

@@ -114,9 +114,12 @@ def by_dawid_skene(votes: Votes, labels: LabelSet) -> tuple[list[list[str]], Flo
     n_annotators = int(who.max(initial=-1)) + 1
     responses = np.full((len(votes), n_annotators), -1)
     if labels.task == "multiclass":
-        responses[item, who] = given.argmax(axis=1)
+        responses[item, who] = np.where(given.any(axis=1), given.argmax(axis=1), -1)  # no label, no response
         k = len(labels.names)
-        return _chosen(dawid_skene(one_hot(responses, k), shares, k).posterior, consensus, labels)
+        named = shares.any(axis=1, keepdims=True)
+        initial = shares / np.where(named, shares.sum(axis=1, keepdims=True), 1)
+        found = dawid_skene(one_hot(responses, k), initial, k).posterior
+        return _chosen(np.where(named, found, 0), consensus, labels)
     support = np.zeros(shares.shape)
     for k in range(len(labels.names)):
         responses[item, who] = given[:, k]
@@ -130,9 +133,13 @@ RULES: dict[str, Rule] = {"majority": by_majority, "weighted": by_weight, "dawid
 
 
 def _chosen(support: Floats, consensus: list[list[str]], labels: LabelSet) -> tuple[list[list[str]], Floats]:
-    """Return the labels with more than half of the support; the majority's where that is a tie."""
+    """Return the labels with more than half of the support; the majority's where that is a tie.
+
+    Of the classes of a "multiclass" task, the one with the most support; none where nobody gave one.
+    """
     if labels.task == "multiclass":
-        return [[labels.names[k]] for k in support.argmax(axis=1)], support
+        best = support.argmax(axis=1)
+        return [[labels.names[k]] if names else [] for k, names in zip(best, consensus, strict=True)], support
     chosen = []
     for shares, names in zip(support, consensus, strict=True):
         tie = np.isclose(shares, 0.5)

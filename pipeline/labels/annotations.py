@@ -121,7 +121,8 @@ def check(annotation: Annotation, articles: Mapping[str, Article], labels: Label
     article = articles.get(annotation.article)
     if article is None:
         raise InputError(
-            f"{annotation.where}: field 'article': no article {annotation.article!r} in the corpus"
+            f"{annotation.where}: field 'article': no article {annotation.article!r} in the corpus; set "
+            "corpus.articles to what the sentence was taken from"
         )
     if not 0 <= annotation.start < annotation.end <= len(article.text):
         raise InputError(
@@ -138,6 +139,11 @@ def check(annotation: Annotation, articles: Mapping[str, Article], labels: Label
         raise InputError(
             f"{annotation.where}: field 'text': {annotation.text[:40]!r} is not what article {article.id!r} "
             f"has at {annotation.start}-{annotation.end}: {found[:40]!r}; was the article edited?"
+        )
+    if labels.task == "multiclass" and len(annotation.labels) > 1:
+        raise InputError(
+            f"{annotation.where}: field 'labels': {', '.join(annotation.labels)}: task multiclass takes one "
+            "label a sentence; keep one"
         )
     for label in annotation.labels:
         try:

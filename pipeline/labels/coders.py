@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.labels.aggregation import Decided
-from pipeline.labels.agreement import RESAMPLES, alpha_interval, vote_matrix
+from pipeline.labels.agreement import RESAMPLES, Votes, agreement, vote_matrix
 from pipeline.labels.annotations import Annotation
 from pipeline.schema import LabelSet
 
 Floats = NDArray[np.float64]
-Votes = Sequence[Sequence[Annotation]]
+Pair = tuple[str, str]
+Tables = Mapping[str, Mapping[Pair, Floats]]
 FEWEST = 20  # sentences labelled twice; below, an interval says nothing
 
 
@@ -35,8 +37,9 @@ def coders(votes: Votes, labels: LabelSet, topics: Mapping[str, str], *, seed: i
     -------
     dict
         `f1`: by label, between any two annotators; `pairs`: for every two; `annotators`: for each one
-        against all others, with the number of sentences and the median of the seconds spent;
-        `topics`: Krippendorff's alpha by topic and label. Each value with its 95 % interval.
+        against all others, with the number of sentences, the median of the seconds spent, and
+        `alpha_without`: Krippendorff's alpha by label of the others alone; `topics`: alpha and F1 by
+        topic and label. Each value with its 95 % interval.
 
     Notes
     -----
@@ -47,21 +50,12 @@ def coders(votes: Votes, labels: LabelSet, topics: Mapping[str, str], *, seed: i
     shared = [same for same in votes if len(same) > 1]
     if not shared:
         return {}
-    articles = [same[0].article for same in shared]
-    tables = {label: _pair_counts(shared, label) for label in labels.names}
     names = sorted({vote.annotator for same in shared for vote in same})
-
-    def scores(wanted: Callable[[tuple[str, str]], bool]) -> dict[str, dict[str, float]]:
-        found = {}
-        for label, table in tables.items():
-            counts = sum((part for pair, part in table.items() if wanted(pair)), np.zeros((len(shared), 2)))
-            if counts[:, 1].any():
-                found[label] = _f1_interval(counts, articles, seed)
-        return found
-
+    articles = [same[0].article for same in shared]
+    scores = partial(_scores, _tables(shared, labels), articles, seed)
     pairs = [pair for pair in combinations(names, 2) if any(_both(same, pair) for same in shared)]
     return {
-        "f1": scores(lambda pair: True),
+        "f1": scores(),
         "pairs": [
             {
                 "annotators": list(pair),
@@ -71,11 +65,21 @@ def coders(votes: Votes, labels: LabelSet, topics: Mapping[str, str], *, seed: i
             for pair in pairs
         ],
         "annotators": {
-            name: _effort(votes, name) | {"f1": scores(lambda pair, name=name: name in pair)}  # type: ignore[misc]
+            name: _effort(votes, name)
+            | {
+                "f1": scores(lambda pair, name=name: name in pair),  # type: ignore[misc]
+                "alpha_without": agreement(without(votes, name), labels, seed=seed),
+            }
             for name in names
         },
         "topics": _by_topic(shared, labels, topics, seed),
     }
+
+
+def without(votes: Votes, annotator: str | None) -> list[list[Annotation]]:
+    """Return the votes that others cast, of the sentences that have any."""
+    rest = ([vote for vote in same if vote.annotator != annotator] for same in votes)
+    return [same for same in rest if same]
 
 
 def disputed(votes: Votes, decided: Sequence[Decided], labels: LabelSet) -> list[dict[str, Any]]:
@@ -111,11 +115,27 @@ def disputed(votes: Votes, decided: Sequence[Decided], labels: LabelSet) -> list
 _PLACE = ("article", "start", "end", "kind", "text")
 
 
-def _both(same: Sequence[Annotation], pair: tuple[str, str]) -> bool:
+def _both(same: Sequence[Annotation], pair: Pair) -> bool:
     return {vote.annotator for vote in same}.issuperset(pair)
 
 
-def _pair_counts(shared: Votes, label: str) -> dict[tuple[str, str], Floats]:
+def _scores(
+    tables: Tables, articles: Sequence[str], seed: int, wanted: Callable[[Pair], bool] = lambda _: True
+) -> dict[str, dict[str, float]]:
+    """Return F1 by label between the annotators of wanted pairs; labels that they never gave have none."""
+    found = {}
+    for label, table in tables.items():
+        counts = sum((part for pair, part in table.items() if wanted(pair)), np.zeros((len(articles), 2)))
+        if counts[:, 1].any():
+            found[label] = _f1_interval(counts, articles, seed)
+    return found
+
+
+def _tables(shared: Votes, labels: LabelSet) -> Tables:
+    return {label: _pair_counts(shared, label) for label in labels.names}
+
+
+def _pair_counts(shared: Votes, label: str) -> dict[Pair, Floats]:
     """Return for every two annotators, by sentence: both gave the label (0 or 1), times it was given."""
     names = sorted({vote.annotator for same in shared for vote in same})
     matrix = vote_matrix(shared, label)
@@ -151,11 +171,9 @@ def _by_topic(shared: Votes, labels: LabelSet, topics: Mapping[str, str], seed: 
         inside = [same for same in shared if topics.get(same[0].article) == topic]
         if len(inside) < FEWEST:
             continue
-        articles = [same[0].article for same in inside]
-        alphas = {
-            name: alpha_interval(vote_matrix(inside, name), groups=articles, seed=seed)
-            for name in labels.names
+        found[topic] = {
+            "sentences": len(inside),
+            "alpha": agreement(inside, labels, seed=seed),
+            "f1": _scores(_tables(inside, labels), [same[0].article for same in inside], seed),
         }
-        known = {name: one for name, one in alphas.items() if not np.isnan(one["value"])}
-        found[topic] = {"sentences": len(inside), "alpha": known}
     return found

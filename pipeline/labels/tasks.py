@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.labels.annotations import Annotation, annotation
-from pipeline.schema import InputError
+from pipeline.labels.annotations import KINDS, Annotation, annotation
+from pipeline.schema import Article, InputError
 
 Row = dict[str, Any]
 #: A row of a tool's file with its place, for messages.
@@ -53,6 +53,32 @@ class Task:
         if self.votes:
             row[VOTES] = [{k: v for k, v in vote.row().items() if k not in row} for vote in self.votes]
         return row
+
+
+def task_of(article: Article, where: str) -> Task:
+    """Return a row of a table, read as an article, as the sentence it holds.
+
+    It is an article of its own unless it has the columns `article`, `start` and `end`. Its columns
+    `before` and `after` are its neighbours, its `labels` what a classifier suggests.
+    """
+    meta = article.meta
+    place = (article.id, 0, len(article.text))
+    if {"article", "start", "end"} <= meta.keys():
+        try:
+            place = (str(meta["article"]), int(meta["start"]), int(meta["end"]))
+        except (TypeError, ValueError):
+            raise InputError(f"{where}: row {article.id!r}: 'start' and 'end' must be numbers") from None
+    labels = meta.get("labels")
+    if isinstance(labels, str):
+        labels = [name.strip() for name in labels.split(";") if name.strip()]
+    return Task(
+        *place,
+        meta["kind"] if meta.get("kind") in KINDS else "body",
+        article.text,
+        str(meta.get("before") or ""),
+        str(meta.get("after") or ""),
+        suggested=None if labels is None else tuple(labels),
+    )
 
 
 @dataclass(frozen=True, slots=True)

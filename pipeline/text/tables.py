@@ -87,13 +87,15 @@ def _jsonl(path: Path, on_error: OnError) -> Iterator[Row]:
 
 
 def _csv(path: Path, delimiter: str, column: str, on_error: OnError) -> Iterator[Row]:
+    from pipeline.files import restore
+
     # A cell holds an article: longer than the module's default of 128 KiB.
     csv.field_size_limit(LONGEST)
     with open_text(path, newline="") as stream:
         first = stream.readline(LONGEST)
         if delimiter == "," and ";" in first and "," not in first:
             delimiter = ";"
-        names = next(csv.reader([first], delimiter=delimiter), [])
+        names = [restore(name) for name in next(csv.reader([first], delimiter=delimiter), [])]
         require(path, column, names)
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise InputError(f"{path}: two columns are named {twice!r}; rename one")
@@ -113,7 +115,7 @@ def _csv(path: Path, delimiter: str, column: str, on_error: OnError) -> Iterator
                 message = f"{len(cells)} cells for {len(names)} columns; check its quotes"
                 on_error(InputError(f"{path}: row {number}: {message}"))
                 continue
-            yield f"row {number}", dict(zip(names, cells, strict=True))
+            yield f"row {number}", dict(zip(names, map(restore, cells), strict=True))
 
 
 def _parquet(path: Path, column: str) -> Iterator[Row]:

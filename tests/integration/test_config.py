@@ -122,6 +122,7 @@ REFUSED = {
         ["++split.fodls=3"],
         "split.fodls: unknown key; did you mean 'split.folds'?",
     ),
+    "another stage's group": ("suggest", ["functions=mine"], "functions: unknown key"),
     "unknown key removed": ("train", ["~sed"], "sed: unknown key; did you mean 'seed'?"),
     "unknown choice": ("train", ["model=hybird"], "model=hybird: no such choice; did you mean 'hybrid'?"),
     "choice that is a number": ("train", ["split=3"], "Config group override must be a string"),

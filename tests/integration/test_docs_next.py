@@ -1,97 +1,103 @@
-"""The commands of docs/what-next.md, estimate.md and labelling-functions.md, as they are written there."""
+"""The commands of docs/what-next.md, estimate.md and annotation-tools.md, as they are written there."""
 
 import csv
 import json
 import re
-import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-FORM = re.compile(r"(?:PIPELINE_TRUSTED=(\w+) )?python -m pipeline\.(\w+) ?(.*)")
-PAGES = ("what-next.md", "estimate.md", "labelling-functions.md")
 
 
-def commands(page):
-    """Return trusted module, stage and arguments of each command in a page's sh blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
-    return [FORM.fullmatch(line).groups(default="") for line in lines]
-
-
-COMMANDS = [
-    pytest.param(
-        *(trusted, name, shlex.split(arguments)),
-        id=f"{page} {name} {arguments}",
-        marks=[pytest.mark.slow] if name == "train" else [],
+def words(line):
+    """Return a line's words as bash makes them, with its quotes, braces and all."""
+    done = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True, check=True
     )
-    for page in PAGES
-    for trusted, name, arguments in commands(page)
-]
-FILES = re.findall(
-    r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", (DOCS / "labelling-functions.md").read_text(), re.DOTALL
-)
-UNSEEN = """Did the mill lie about its prices?
+    return done.stdout.split("\0")[:-1]
 
-The union accused the mill of fraud. The mill denied that any money was missing. Its owner had no comment on
-losses of 3 million dollars. It rained all day."""
+
+def blocks(page):
+    """Return the commands of each sh block of a page."""
+    found = re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+    lines = [block.replace("\\\n", " ").splitlines() for block in found]
+    return [[words(line) for line in block if line.strip()] for block in lines]
+
+
+BLOCKS = [
+    pytest.param(block, id=f"{page} {n}")
+    for page in ("what-next.md", "estimate.md", "annotation-tools.md")
+    for n, block in enumerate(blocks(page), 1)
+]
 
 
 @pytest.fixture
 def desk(trained, tmp_path, monkeypatch):
-    """A folder with what the pages call news.jsonl, done.jsonl and sample.csv, and their own files."""
+    """A folder with what the pages call news.jsonl and done.jsonl."""
     monkeypatch.chdir(tmp_path)
-    texts = [path.read_text(encoding="utf-8") for path in sorted(trained.corpus.articles.iterdir())]
+    articles = sorted(trained.corpus.articles.iterdir())
     with Path("news.jsonl").open("w", encoding="utf-8") as file:
-        for n, text in enumerate([*texts, UNSEEN]):
-            row = {"id": f"story-{n:02}", "text": text, "source": "abc"[n % 3]}
+        for n, path in enumerate(articles):
+            row = {"id": path.stem, "text": path.read_text(encoding="utf-8"), "source": "abc"[n % 3]}
             file.write(json.dumps(row | {"date": f"2024-0{1 + n % 2}-11"}) + "\n")
     rows = pq.read_table(trained.folder / "labelled.parquet").to_pylist()
     kept = [{key: row[key] for key in ("article", "text", "labels")} for row in rows[::2]]
     Path("done.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-    with Path("sample.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(kept[0]))
-        writer.writeheader()
-        writer.writerows(row | {"labels": "; ".join(row["labels"])} for row in kept)
-    for name, text in FILES:
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_text(text, encoding="utf-8")
-    shutil.copytree(trained.bundle, "models/latest")
     return tmp_path
 
 
-@pytest.mark.parametrize(("trusted", "name", "arguments"), COMMANDS)
-def test_command(trusted, name, arguments, desk, trained, stage, monkeypatch):
+def answer(name):
+    """Fill in what a coder is given; settled.json is what Label Studio makes of settle.json."""
+    if name in ("next.csv", "sample.csv"):
+        with Path(name).open(newline="", encoding="utf-8-sig") as file:
+            rows = [row | {"none": "yes"} for row in csv.DictReader(file)]
+        with Path(name).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    if name == "settled.json":
+        said = {"result": [], "completed_by": {"email": "editor@example.org"}}
+        rows = [row | {"annotations": [said]} for row in json.loads(Path("settle.json").read_text())]
+        Path(name).write_text(json.dumps(rows))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_block(block, desk, trained, stage):
     """With the small corpus and its classifier in place of the repository's own."""
-    monkeypatch.setenv("PIPELINE_TRUSTED", trusted)
-    monkeypatch.syspath_prepend(desk)
-    corpus = [one for one in trained.corpus.overrides(desk) if not one.startswith("model=")]
-    weak = [f"gold={trained.folder / 'labelled.parquet'}", "output=weak.parquet", "analysis=functions.csv"]
-    weak += [f"hydra.searchpath=[file://{desk / 'conf'}]"]
+    shutil.copy(trained.corpus.annotations, "said.jsonl")
+    places = [f"corpus.articles={trained.corpus.articles}", f"corpus.metadata={trained.corpus.metadata}"]
+    places += ["corpus.annotations=said.jsonl"]
+    interim = Path("data/interim/labelled.parquet")
+    joined = [*places, f"output={interim}", f"statistics={interim.with_suffix('.json')}"]
     more = {
         "suggest": [f"model_uri={trained.bundle}", f"out_of_fold={trained.report / 'out_of_fold.parquet'}"],
         "estimate": [f"model_uri={trained.bundle}", "output=shares.csv"],
-        "weak": weak,
-        "train": [*corpus, "model.estimator.weak=weak.parquet", "tracking.uri=null"],
         "curve": [one for one in trained.corpus.overrides(desk) if not one.startswith(("output=", "report="))]
         + ["shares=[40,60,80,100]", "draws=1", "output=curve.json", "plot=curve.png"],
-    }[name]
-    if name == "train":
-        assert stage("weak", "input=news.jsonl", *weak).code == 0
-    done = stage(name, *arguments, *more)
-    assert done.code == 0, done.err
-    written = [one.partition("=")[2] for one in [*arguments, *more] if one.startswith(("output=", "plot="))]
-    assert written and all((desk / one).stat().st_size for one in written)
-    if trusted:
-        with Path("functions.csv").open(newline="", encoding="utf-8") as file:
-            voted = {
-                row["function"] for row in csv.DictReader(file) if row["for"] > "0" or row["against"] > "0"
-            }
-        assert voted >= {"denied", "no_comment", "money", "question", "old"}
+        "exchange": places,
+        "label": joined,
+    }
+    assert stage("label", *joined).code == 0
+    for python, _, module, *arguments in block:
+        name = module.removeprefix("pipeline.")
+        assert python == "python" and name in more, block
+        given = dict(one.split("=", 1) for one in arguments)
+        answer(given.get("import"))
+        own = [one for one in more[name] if one.split("=", 1)[0] not in given]
+        done = stage(name, *arguments, *own)
+        assert done.code == 0, done.err
+        files = dict(one.split("=", 1) for one in own) | given
+        files = [files[key] for key in ("output", "plot", "export") if key in files]
+        assert all((desk / one).stat().st_size for one in files)
+        if "import" in given:
+            assert " 0 added" not in done.out and "added" in done.out
+        if "aggregation.adjudicator" in given:
+            assert "decided by" in done.out and "editor" in done.out
 
 
 def test_every_command_is_found():
-    assert len(COMMANDS) == 11
+    assert [len(param.values[0]) for param in BLOCKS] == [3, 2, 2, 2, 3, 3]

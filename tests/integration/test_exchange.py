@@ -1,7 +1,10 @@
 """Sentences out to annotators' files and back, and several annotators settled, on the small corpus."""
 
+import codecs
 import csv
 import json
+from itertools import pairwise
+from zipfile import ZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -9,8 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from hydra.utils import instantiate
 
+from pipeline.label import label
 from pipeline.labels.annotations import read_annotations
 from pipeline.models.training import scores
+from pipeline.schema import LabelSet
+from tests.conftest import LABELS
 
 DETAILS = {"time": "2024-05-06T07:08:09Z", "seconds": 3.5, "notes": "=2+2 ‘quoted’\nand on"}
 
@@ -50,6 +56,34 @@ def test_the_annotations_of_the_corpus_come_back_whole(detailed, stage, tmp_path
     wanted = [one.row() for one in read_annotations(detailed.annotations)]
     key = json.dumps
     assert sorted(found, key=key) == sorted(wanted, key=key)
+
+
+@pytest.mark.parametrize("file", ["out.csv", "out.json", pytest.param("out.xlsx", marks=pytest.mark.extra)])
+def test_a_file_that_is_filled_in_is_not_written_over(corpus, stage, tmp_path, file):
+    path = tmp_path / file
+    arguments = [f"export={path}", where(corpus)[0], f"annotations={tmp_path / 'none.jsonl'}"]
+    for _ in range(2):  # the same again loses nothing
+        assert stage("exchange", *arguments).code == 0
+    if file.endswith("xlsx"):
+        book = pytest.importorskip("openpyxl").load_workbook(path)
+        book["sentences"]["B2"] = "yes"
+        book.save(path)
+    else:
+        path.write_bytes(path.read_bytes().replace(b"headline", b"HEADLINE", 1))
+    before = path.read_bytes()
+    assert stage("exchange", *arguments).refused(file, "exists", "import it", "choose another file")
+    assert path.read_bytes() == before
+
+
+def test_a_sheet_is_utf8_to_excel_and_has_the_neighbours(corpus, stage, tmp_path):
+    path = tmp_path / "out.csv"
+    stage("exchange", f"export={path}", where(corpus)[0], "annotations=null")
+    assert path.read_bytes().startswith(codecs.BOM_UTF8)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    inside = [(one, other) for one, other in pairwise(rows) if one["article"] == other["article"]]
+    assert len(inside) > 100
+    assert all(one["after"] == other["text"] and other["before"] == one["text"] for one, other in inside)
 
 
 def test_what_is_annotated_is_not_given_out_again(corpus, stage, tmp_path):
@@ -116,6 +150,25 @@ def test_a_foreign_file_changes_nothing(corpus, stage, tmp_path):
     assert corpus.annotations.read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"text": "hi", "label": []}', "line 1: field 'article' missing"),
+        ('{"text": "hi"}', "line 1: no field 'label'"),
+        ("{", "line 1: invalid JSON"),
+        (
+            '{"article": "a", "start": 0, "end": 2, "text": "hi", "label": []}',
+            "line 1: field 'article': no article 'a'",
+        ),
+    ],
+)
+def test_a_row_in_a_zip_is_named_by_the_zip(corpus, stage, tmp_path, line, said):
+    packed = tmp_path / "export.zip"
+    with ZipFile(packed, "w") as file:
+        file.writestr("anna.jsonl", f"{line}\n")
+    assert stage("exchange", f"import={packed}", *where(corpus)).refused(f"{packed}/anna.jsonl: {said}")
+
+
 @pytest.mark.parametrize("rule", ["majority", "weighted", "dawid_skene"])
 def test_the_label_stage_settles_and_says_who_decided(corpus, stage, tmp_path, rule):
     arguments = [f"corpus.articles={corpus.articles}", f"corpus.metadata={corpus.metadata}"]
@@ -139,6 +192,34 @@ def test_the_label_stage_settles_and_says_who_decided(corpus, stage, tmp_path, r
         if row["annotator"] == "second":
             assert final[row["article"], row["start"]] == row["labels"]
     assert stage("label", *arguments, "aggregation.adjudicator=secnd").refused("did you mean 'second'")
+
+
+def test_an_adjudicator_says_nothing_of_how_far_others_agree(corpus):
+    """Who has seen the votes agrees with one of them, and would make them look better than they are."""
+    settled = [{**row, "annotator": "editor"} for row in corpus.rows if row["annotator"] == "first"]
+
+    def found(rows, **settings):
+        corpus.write_annotations(rows)
+        return label(corpus.articles, corpus.metadata, corpus.annotations, LabelSet(LABELS), **settings)[1]
+
+    alone = found(corpus.rows)
+    with_word = found([*corpus.rows, *settled], adjudicator="editor")
+    for part in ("agreement", "coders", "sentences_with_two_votes"):
+        assert with_word[part] == alone[part]
+    assert with_word["votes"] == alone["votes"] + len(settled)
+    assert found([*corpus.rows, *settled])["agreement"] != alone["agreement"]
+
+
+def test_topics_of_articles_that_have_no_metadata(corpus, tmp_path):
+    table = tmp_path / "news.jsonl"
+    rows = [
+        {"id": path.stem, "text": path.read_text(encoding="utf-8"), "topic": "trade"}
+        for path in corpus.articles.iterdir()
+    ]
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    statistics = label(table, None, corpus.annotations, LabelSet(LABELS))[1]
+    (topic,) = statistics["coders"]["topics"].items()
+    assert topic[0] == "trade" and set(topic[1]["f1"]) == set(LABELS)
 
 
 @pytest.fixture

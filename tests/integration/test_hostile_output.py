@@ -1,5 +1,6 @@
 """What comes out: nothing from the data is executed, forged or given away wherever it is shown."""
 
+import codecs
 import csv
 import html
 import json
@@ -165,6 +166,7 @@ def test_nor_in_the_errors(tmp_path):
 
     row = {"error": "missed", "label": "@x", "text": "=1+1", "probability": -0.5}
     write_errors(tmp_path / "errors.csv", [row])
+    assert (tmp_path / "errors.csv").read_bytes().startswith(codecs.BOM_UTF8)
     assert (tmp_path / "errors.csv").read_text().splitlines()[1] == "missed,'@x,-0.5,,,,'=1+1"
 
 

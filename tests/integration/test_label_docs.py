@@ -55,18 +55,28 @@ def run(folder: Path, words: list[str]) -> str:
     return done.stdout
 
 
-def fill_in(path: Path, code: Coder, target: Path | None = None) -> int:
-    """Do what a coder does in a spreadsheet; returns the number of rows."""
-    with path.open(encoding="utf-8", newline="") as file:
+def fill_in(path: Path, code: Coder, target: Path | None = None, most: int | None = None) -> int:
+    """Do what a coder does in a spreadsheet, with the first rows or all; returns their number."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         names, rows = list(reader.fieldnames or []), list(reader)
-    for row in rows:
+    for row in rows[:most]:
         row |= dict.fromkeys(code(row) or ["none"], "yes")
     with (target or path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    return len(rows)
+    return len(rows[:most])
+
+
+def fill_in_workbook(path: Path, code: Coder) -> None:
+    book = pytest.importorskip("openpyxl").load_workbook(path)
+    head, *rows = book["sentences"].iter_rows()
+    names = [cell.value for cell in head]
+    for row in rows:
+        for label in code({"text": row[0].value}) or ["none"]:
+            row[names.index(label)].value = "yes"
+    book.save(path)
 
 
 WHO = [
@@ -95,11 +105,15 @@ def test_your_own_labels(checkout):
     with (checkout / "sentences.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerows([["text"], *([text] for text in texts)])
-    out, into, train, predict = commands("your-own-labels.md")
+    out, into, train, predict, suggest, again = commands("your-own-labels.md")
     run(checkout, out)
-    assert fill_in(checkout / "to-label.csv", lambda row: texts[row["text"]]) == len(texts)
-    assert f"{len(texts)} added" in run(checkout, into)
-    assert f"{len(texts)} unchanged" in run(checkout, into)
+
+    def code(row: dict[str, str]) -> list[str]:
+        return texts[row["text"]]
+
+    assert fill_in(checkout / "to-label.csv", code, most=90) == 90
+    assert "90 added" in run(checkout, into)
+    assert "90 unchanged" in run(checkout, into)
     shown = run(checkout, [*train, "tracking.uri=sqlite:///mlflow.db"])
     assert "blame" in shown and "remedy" in shown
     metrics = json.loads((checkout / "my-report" / "metrics.json").read_text(encoding="utf-8"))
@@ -108,6 +122,31 @@ def test_your_own_labels(checkout):
     run(checkout, predict)
     with (checkout / "labelled.csv").open(encoding="utf-8", newline="") as file:
         assert {"text", "labels", "scores"} <= set(next(csv.DictReader(file)))
+    run(checkout, suggest)
+    more = fill_in(checkout / "next.csv", code)  # fewer than asked for: the rest nearly repeat others
+    assert more > 30 and f"{more} added" in run(checkout, again)
+    run(checkout, [*train, "tracking.uri=sqlite:///mlflow.db"])
+
+
+@pytest.mark.extra
+def test_your_own_labels_in_a_workbook(checkout):
+    """With drop-downs instead of the page's CSV."""
+    pytest.importorskip("openpyxl")
+    page = blocks("your-own-labels.md", "yaml")[0]
+    (checkout / "conf/labels/mine.yaml").write_text(page, encoding="utf-8")
+    texts = ["The dam operator was blamed.", "=The county will raise the wall.", "“Ducks” on the road."]
+    rows = "".join(f'"{text}"\n' for text in ["text", *texts])
+    (checkout / "sentences.csv").write_text(rows, encoding="utf-8")
+    said = dict(zip(texts, (["blame"], ["remedy"], []), strict=True))
+    out, into, *_ = [
+        [w.replace(".csv", ".xlsx") if "to-label" in w else w for w in words]
+        for words in commands("your-own-labels.md")
+    ]
+    run(checkout, out)
+    fill_in_workbook(checkout / "to-label.xlsx", lambda row: said[row["text"]])
+    assert "3 added" in run(checkout, into)
+    lines = (checkout / "annotations.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {row["text"]: row["labels"] for row in map(json.loads, lines)} == said
 
 
 def coder(annotator: str, otherwise: str) -> Coder:

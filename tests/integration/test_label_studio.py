@@ -175,6 +175,26 @@ def test_there_and_back(label_studio, corpus, stage, tmp_path):
         assert "0 added, 0 changed, 5 unchanged" in again.out
 
 
+def test_suggestions_there_and_back(label_studio, trained, stage, tmp_path):
+    tasks = tmp_path / "next.json"
+    where = f"input={trained.corpus.articles}", f"model_uri={trained.bundle}", "predictions=true"
+    done = stage("suggest", f"output={tasks}", "count=5", *where)
+    assert done.code == 0, done.err
+    interface = (tmp_path / "next.config.xml").read_text(encoding="utf-8")
+    project = label_studio("/api/projects", {"title": "next", "label_config": interface})["id"]
+    sent = json.loads(tasks.read_text(encoding="utf-8"))
+    imported = label_studio(f"/api/projects/{project}/import?return_task_ids=true", sent)["task_ids"]
+    for number in imported:
+        label_studio(f"/api/tasks/{number}/annotations/", {"result": result(["denial"], "")})
+    export = tmp_path / "export.json"
+    export.write_text(json.dumps(label_studio(f"/api/projects/{project}/export?exportType=JSON")))
+    back = tmp_path / "back.jsonl"
+    articles = f"corpus.articles={trained.corpus.articles}"
+    done = stage("exchange", f"import={export}", "annotators={1:anna}", articles, f"annotations={back}")
+    assert "anna: 5 added" in done.out, done.err
+    assert [one.article for one in read_annotations(back)] == [one["data"]["article"] for one in sent]
+
+
 def test_what_was_said_before_is_carried_and_shown(label_studio, corpus, stage, tmp_path):
     """The two hundred odd annotations of the corpus, with notes and times, through the server and back."""
     rows = [

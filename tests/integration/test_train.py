@@ -78,7 +78,7 @@ def test_counts_are_those_of_the_corpus(trained):
 
 
 def test_the_report_shows_every_error_and_the_plots(trained, compose):
-    errors = list(csv.DictReader((trained.report / "errors.csv").open(encoding="utf-8", newline="")))
+    errors = list(csv.DictReader((trained.report / "errors.csv").open(encoding="utf-8-sig", newline="")))
     table = pq.read_table(trained.folder / "labelled.parquet").to_pylist()
     bundle = load(trained.bundle)
     wanted = set()

@@ -72,6 +72,15 @@ def test_one_class_is_given_even_where_all_differ(by):
     assert [one.labels for one in found[4:]] == [["z"]] * 8
 
 
+@pytest.mark.parametrize("by", ["majority", "weighted", "dawid_skene"])
+def test_no_class_where_nobody_gave_one(by):
+    votes = [[vote(n, "p", one), vote(n, "q", one)] for n, one in enumerate("yyyyyyzzzz")]
+    votes += [[vote(10, "p"), vote(10, "q")], [vote(11, "p"), vote(11, "q", "z")]]
+    found = decide(votes, CLASSES, by=by)
+    assert [one.labels for one in found[9:]] == [["z"], [], ["z"]]
+    assert not any(found[10].support.values())
+
+
 def test_kappa_is_cohens():
     rng = np.random.default_rng(0)
     mine = rng.integers(0, 2, (50, 1))
@@ -99,7 +108,11 @@ def test_a_poor_annotator_stands_out_and_a_hard_topic_too():
     ]
     topics = {f"art{n}": "easy" if n < 100 else "hard" for n in range(200)}
     found = coders([*easy, *moved], LABELS, topics)
-    assert found["topics"]["hard"]["alpha"]["a"]["high"] < found["topics"]["easy"]["alpha"]["a"]["low"]
+    for measure in ("alpha", "f1"):
+        easy_one, hard_one = (found["topics"][name][measure]["a"] for name in ("easy", "hard"))
+        assert hard_one["high"] < easy_one["low"]
+    without = {name: one["alpha_without"]["a"]["value"] for name, one in found["annotators"].items()}
+    assert max(without, key=without.get) == "r2"
     values = {name: one["f1"]["a"]["value"] for name, one in found["annotators"].items()}
     assert min(values, key=values.get) == "r2"
     assert found["annotators"]["r2"]["seconds"] == 2.0

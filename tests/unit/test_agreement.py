@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pipeline.labels.agreement import agreement, alpha, alpha_interval, vote_matrix
+from pipeline.labels.agreement import agreement, alpha, alpha_interval, class_agreement, vote_matrix
 from pipeline.labels.annotations import Annotation
 from pipeline.schema import LabelSet
 
@@ -103,6 +103,22 @@ def test_agreement_is_of_sentences_with_two_votes():
         *([vote(i, "x", "denial")] for i in range(10, 50)),
     ]
     assert agreement(votes, LABELS)["denial"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+
+
+def test_classes_agree_as_the_package_says():
+    rng = np.random.default_rng(0)
+    matrix = rng.integers(0, 3, (3, 60)).astype(float)
+    matrix[1] = np.where(rng.random(60) < 0.7, matrix[0], matrix[1])
+    matrix[rng.random(matrix.shape) < 0.2] = np.nan
+    said = [("accusation",), ("denial",), ()]
+    votes = [
+        [vote(n, name, *said[int(x)]) for name, x in zip("xyz", column, strict=True) if x == x]
+        for n, column in enumerate(matrix.T)
+    ]
+    found = class_agreement(votes, LabelSet(LABELS.names, task="multiclass"))
+    assert found["value"] == pytest.approx(krippendorff.alpha(matrix, level_of_measurement="nominal"))
+    assert found["low"] <= found["value"] <= found["high"]
+    assert class_agreement(votes, LABELS) is None
 
 
 def test_no_sentence_with_two_votes():

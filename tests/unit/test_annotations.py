@@ -100,6 +100,17 @@ def test_misfits_are_named(read, change, said):
     assert all(part in message for part in said), message
 
 
+def test_one_class_at_most(read):
+    votes = read(GOOD, {**GOOD, "labels": []}, {**GOOD, "labels": ["accusation", "denial"]})
+    classes = LabelSet(LABELS.names, task="multiclass")
+    for one in votes[:2]:
+        check(one, ARTICLES, classes)
+    with pytest.raises(
+        InputError, match=r"votes.jsonl:3: field 'labels': accusation, denial: task multiclass"
+    ):
+        check(votes[2], ARTICLES, classes)
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match=r"none\.jsonl: no such file; set corpus\.annotations"):
         list(read_annotations(tmp_path / "none.jsonl"))

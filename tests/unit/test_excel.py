@@ -13,7 +13,8 @@ LABELS = LabelSet(("accusation", "denial"), {"denial": "=Says no"}, examples={"d
 
 def written(path, text, labels=LABELS):
     rows = spreadsheet.rows([Task("007", 3, 3 + len(text), "body", text)], labels)
-    excel.write(path, rows, spreadsheet.columns(labels), spreadsheet.choices(labels), labels)
+    columns, choices = spreadsheet.columns(labels), spreadsheet.choices(labels)
+    excel.workbook(str(path), rows, columns, choices, labels).save(path)
     return openpyxl.load_workbook(path)
 
 

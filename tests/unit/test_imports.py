@@ -32,6 +32,7 @@ ALLOWED = {
     ("multirun", "families"),
     ("speed", "bundle"),  # loads it in a process of its own
     ("suggest", "evaluate"),  # labels of a row
+    ("worklist", "toolfiles"),  # suggestions go out as any sentences do
     ("estimate", "evaluate"),
     ("curve", "train"),  # the same data, split the same way
     ("curve", "evaluate"),

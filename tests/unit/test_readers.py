@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.files import row_writer
 from pipeline.schema import InputError
 from pipeline.text.readers import read_articles, read_rows
 
@@ -59,6 +60,16 @@ def test_tables(tmp_path, extension, compress):
     assert articles[1].text == "Cranes fell. “Two” of them.", "starts with its title"
     assert articles[0].meta == {"topic": "harbours"}
     assert list(read_rows(path)) == ROWS
+
+
+@pytest.mark.parametrize("text", ["-5 degrees", "=Sales, of tea", "'+1", "'Sorry', she said", "@home"])
+def test_csv_that_is_defused_reads_as_it_was(tmp_path, text):
+    row = {"text": text, "=odd": "+x"}
+    path = tmp_path / "a.csv"
+    with row_writer(path, pa.schema([(name, pa.string()) for name in row])) as write:
+        write([row])
+    assert list(read_rows(path)) == [row]
+    assert next(read_articles(path)).text == text
 
 
 def test_a_title_that_the_text_starts_with_is_not_repeated(tmp_path):

@@ -11,17 +11,17 @@ from pipeline.schema import InputError, LabelSet, need
 
 SHEET, CODEBOOK = "sentences", "codebook"
 _LONGEST = 32_767
-_WIDTHS = {"text": 90, "notes": 30, "suggested": 24}
+_WIDTHS = {"text": 90, "notes": 30, "suggested": 24, "before": 40, "after": 40}
 
 
-def write(
-    path: Path,
+def workbook(
+    where: str,
     rows: Iterable[Row],
     columns: Sequence[str],
     choices: Mapping[str, Sequence[str]],
     labels: LabelSet,
-) -> None:
-    """Write rows to a workbook with a drop-down in every column of `choices`.
+) -> Any:
+    """Return a workbook of rows with a drop-down in every column of `choices`; errors name `where`.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def write(
     sheet.append(list(columns))
     for number, row in enumerate(rows, 2):
         for column, name in enumerate(columns, 1):
-            _put(sheet.cell(number, column), row.get(name), f"{path}: row {number}: column {name!r}")
+            _put(sheet.cell(number, column), row.get(name), f"{where}: row {number}: column {name!r}")
         sheet.cell(number, 1).alignment = Alignment(wrap_text=True, vertical="top")
     for column, name in enumerate(columns, 1):
         sheet.cell(1, column).font = Font(bold=True)
@@ -48,7 +48,7 @@ def write(
     sheet.freeze_panes = "B2"
     _drop_downs(sheet, columns, choices)
     _codebook(book.create_sheet(CODEBOOK), labels)
-    book.save(path)
+    return book
 
 
 def read(path: Path) -> Iterator[Placed]:
@@ -60,24 +60,26 @@ def read(path: Path) -> Iterator[Placed]:
         Where the file is no workbook.
     """
     need("an Excel file", "excel", "openpyxl")
+    from io import BytesIO
     from zipfile import BadZipFile
 
     from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
-        book = load_workbook(path, read_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, OSError) as error:
+        book = load_workbook(BytesIO(path.read_bytes()), read_only=True)
+    except (BadZipFile, KeyError, OSError) as error:
         raise InputError(f"{path}: not a readable workbook ({error}); save it as .xlsx") from None
-    try:
-        sheet = book[SHEET] if SHEET in book.sheetnames else book.worksheets[0]
-        lines = sheet.iter_rows(values_only=True)
-        names = ["" if name is None else str(name) for name in next(lines, ())]
-        for number, line in enumerate(lines, 2):
-            if any(value is not None for value in line):
-                yield f"{path}: row {number}", dict(zip(names, line, strict=False))
-    finally:
-        book.close()
+    sheet = book[SHEET] if SHEET in book.sheetnames else book.worksheets[0]
+    lines = sheet.iter_rows(values_only=True)
+    names = ["" if name is None else str(name) for name in next(lines, ())]
+    for number, line in enumerate(lines, 2):
+        if any(value is not None for value in line):
+            yield f"{path}: row {number}", dict(zip(names, line, strict=False))
+
+
+def same(one: Path, other: Path) -> bool:
+    """Return whether two workbooks have the same sentences and marks; their times of writing differ."""
+    return [row for _, row in read(one)] == [row for _, row in read(other)]
 
 
 def _put(cell: Any, value: object, where: str) -> None:

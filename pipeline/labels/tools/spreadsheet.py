@@ -12,7 +12,10 @@ YES, NO = "yes", "no"
 #: The column that says "read, and no label applies"; a row without any mark has not been read.
 NONE = "none"
 LABEL = "label"
-AFTER = ("notes", "annotator", "suggested", "article", "start", "end", "kind", "time", "seconds")
+AFTER = (
+    *("notes", "annotator", "suggested", "before", "after"),
+    *("article", "start", "end", "kind", "time", "seconds"),
+)
 _MARKS = {"yes": True, "y": True, "x": True, "1": True, "true": True}
 _MARKS |= {"no": False, "n": False, "0": False, "false": False, "": False}
 
@@ -41,7 +44,8 @@ def choices(labels: LabelSet) -> dict[str, tuple[str, ...]]:
 def rows(tasks: Iterable[Task], labels: LabelSet) -> Iterator[Row]:
     """Yield a row for each earlier vote on a sentence, or one to be filled in."""
     for task in tasks:
-        place = task.place() | {"suggested": "; ".join(task.suggested or ())}
+        place = task.place() | {"before": task.before, "after": task.after}
+        place["suggested"] = "; ".join(task.suggested or ())
         if not task.votes:
             yield place
         for one in task.votes:
