@@ -7,8 +7,10 @@ import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,15 +23,21 @@ from pipeline.terminal import one_line, without_secrets
 
 METRICS = ("macro_f1", "micro_f1", "subset_accuracy")
 LONGEST_PARAMETER = 6000
+LONGEST_REASON = 1000
 PARAMETERS_A_BATCH = 100
 # Names the run that runs opened in this process and those it starts are children of.
 PARENT = "PIPELINE_PARENT_RUN"
 METRICS_A_BATCH = 1000
+ERROR = "error"  # tag: why a run failed
 _SECRET = re.compile(r"(?:password|passwd|secret|credential|access.?key|api.?key|auth.?token)", re.IGNORECASE)
 
 
 class TrackingError(PipelineError):
     """The tracking store cannot be reached or refuses."""
+
+
+class Terminated(SystemExit):
+    """The process was asked to end (SIGTERM)."""
 
 
 @contextmanager
@@ -38,6 +46,7 @@ def run(
 ) -> Iterator[Run]:
     """Open a run, ended as finished, failed or killed by how the block ends.
 
+    Why it failed is its tag `error`. SIGTERM ends the process, and the run as killed.
     Within `pipeline.families.children` it becomes a child.
 
     Parameters
@@ -73,14 +82,36 @@ def run(
     opened = Run(client, experiment_id, run_id, name)
     status = "FAILED"
     try:
-        yield opened
+        with _terminable():
+            yield opened
         status = "FINISHED"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         status = "KILLED"
+        raise
+    except Exception as error:
+        with suppress(TrackingError):
+            opened.tags({ERROR: _reason(error)})
         raise
     finally:
         with suppress(MlflowException, OSError):  # gone since: what was logged stays
             client.set_terminated(run_id, status)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated`; of several threads, only the main one can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, _: object) -> None:
+    raise Terminated(128 + number)
 
 
 @contextmanager
@@ -414,6 +445,11 @@ def _dvc_hashes(lock: Path) -> dict[str, str]:
         for name, stage in stages.items()
         for dep in stage.get("deps", []) + stage.get("outs", [])
     }
+
+
+def _reason(error: Exception) -> str:
+    kind = "" if isinstance(error, PipelineError) else f"{type(error).__name__}: "
+    return one_line(f"{kind}{error}")[:LONGEST_REASON]
 
 
 def _first_line(error: Exception) -> str:

@@ -62,15 +62,15 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
     from pipeline.models.portable import portable
 
     began = time.perf_counter()
-    data = corpus_of(config)
-    leakage = leaks(data, config)
-    model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
-    if config.augmentation:
-        model = instantiate(config.augmentation, _convert_="all")(model)
-    decision = instantiate(config.decision, task=data.labels.task)
     behaviour = config.behaviour_tests if config.behaviour else None
     with ExitStack() as stack:
         run = open_run(stack, config, difference)
+        data = corpus_of(config)
+        leakage = leaks(data, config)
+        model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
+        if config.augmentation:
+            model = instantiate(config.augmentation, _convert_="all")(model)
+        decision = instantiate(config.decision, task=data.labels.task)
         fitted, crossed = fit(model, decision, data, config.split.get("score_folds"))
         bundle = Bundle(portable(fitted), crossed.decision, data.labels)
         blocks, predicted = evaluate_both(bundle, crossed, data, config.seed)

@@ -3,6 +3,10 @@
 import csv
 import json
 import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,6 +14,7 @@ import pytest
 
 from pipeline.bundle import load
 from pipeline.labels.labelset import indicator, label_set
+from pipeline.schema import InputError
 from pipeline.train import Data, evaluate_both, fit, labelled_sentences, main, split
 from pipeline.train import train as train_stage
 
@@ -31,6 +36,16 @@ def client(store):
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=store)
+
+
+@contextmanager
+def new_run(store):
+    """A list that gets the run of the block."""
+    before = {run.info.run_id for run in client(store).search_runs(["1"])}
+    new = []
+    yield new
+    new += [run for run in client(store).search_runs(["1"]) if run.info.run_id not in before]
+    assert len(new) == 1
 
 
 @pytest.fixture
@@ -184,11 +199,34 @@ def test_a_failed_run_is_marked(trained, train, store, tmp_path, monkeypatch):
         raise RuntimeError("no space left")
 
     monkeypatch.setattr("pipeline.train.report", broken)
-    before = {run.info.run_id for run in client(store).search_runs(["1"])}
-    with pytest.raises(RuntimeError):
+    with new_run(store) as new, pytest.raises(RuntimeError):
         train(trained.corpus, tmp_path)
-    (new,) = [run for run in client(store).search_runs(["1"]) if run.info.run_id not in before]
-    assert new.info.status == "FAILED"
+    assert new[0].info.status == "FAILED"
+    assert new[0].data.tags["error"] == "RuntimeError: no space left"
+
+
+def test_a_run_of_bad_data_says_what_is_wrong_with_them(corpus, train, store, tmp_path):
+    corpus.write_annotations([])
+    with new_run(store) as new, pytest.raises(InputError):
+        train(corpus, tmp_path)
+    assert new[0].info.status == "FAILED"
+    assert new[0].data.tags["error"].endswith("no labelled sentences to train on")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", -signal.SIGINT)])
+def test_a_training_that_is_ended_is_marked_as_killed(corpus, store, tmp_path, name, code):
+    usual = [*corpus.overrides(tmp_path), f"tracking.uri={store}", "split=repeated", "split.repeats=500"]
+    command = [sys.executable, "-m", "pipeline.train", *usual]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with new_run(store) as new, subprocess.Popen(command, cwd=tmp_path, **pipes) as process:
+        while "sentences to train on" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.Signals[name])
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == code
+    assert name == "SIGINT" or said == ""
+    assert new[0].info.status == "KILLED"
+    assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.parametrize(
@@ -379,9 +417,12 @@ def test_a_leak_stops_the_run_unless_told_otherwise(stage, trained, tmp_path, st
 
     monkeypatch.setitem(leakage.LIMITS, "boilerplate", -1.0)
     usual = [*trained.corpus.overrides(tmp_path), f"tracking.uri={store}", "behaviour=false"]
-    done = stage("train", *usual, f"split.leakage={mode}")
+    with new_run(store) as new:
+        done = stage("train", *usual, f"split.leakage={mode}")
     if mode == "error":
         assert done.refused("of the test sentences are in training ten times", "split.leakage=warn")
+        assert new[0].info.status == "FAILED"
+        assert "of the test sentences are in training ten times" in new[0].data.tags["error"]
         assert not (tmp_path / "bundle").exists()
     else:
         assert done.code == 0
@@ -558,9 +599,10 @@ def test_bad_data_through_the_command_line(command, corpus, tmp_path, store):
     assert command("train", *usual).refused("no labelled sentences to train on")
 
 
-def test_a_metadata_file_in_another_encoding(stage, corpus, tmp_path):
+def test_a_metadata_file_in_another_encoding(stage, corpus, tmp_path, store):
     corpus.metadata.write_bytes(corpus.metadata.read_bytes() + b"story-99,t\xe9,s,train\n")
-    assert stage("train", *corpus.overrides(tmp_path)).refused("articles.csv", "UTF-8")
+    usual = [*corpus.overrides(tmp_path), f"tracking.uri={store}"]
+    assert stage("train", *usual).refused("articles.csv", "UTF-8")
 
 
 def test_through_the_command_line(command, trained, tmp_path, store):
