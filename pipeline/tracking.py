@@ -21,7 +21,10 @@ from pipeline.schema import PipelineError
 from pipeline.settings import check_address
 from pipeline.terminal import one_line, without_secrets
 
-METRICS = ("macro_f1", "micro_f1", "subset_accuracy")
+METRICS = (
+    *("macro_f1", "micro_f1", "subset_accuracy"),
+    *("macro_average_precision", "macro_brier", "macro_calibration_error"),
+)
 LONGEST_PARAMETER = 6000
 LONGEST_REASON = 1000
 PARAMETERS_A_BATCH = 100

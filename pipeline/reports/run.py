@@ -19,7 +19,21 @@ from pipeline.reports.page import spaced, write_page
 
 WORST, REASONS = 5, 8  # errors of each label and kind, and reasons of each, that are shown
 TOPS = (0.02, 0.04, 0.08, 0.2, 0.4)  # where an axis of errors may end
-HEADLINE = {"macro_f1": "macro-F1", "micro_f1": "micro-F1", "subset_accuracy": "all labels right"}
+HEADLINE = {
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "subset_accuracy": "all labels right",
+    "macro_average_precision": "average precision",
+    "macro_brier": "Brier score",
+    "macro_calibration_error": "calibration error",
+}
+COLUMNS = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "average_precision": "Average precision",
+    "brier": "Brier score",
+    "calibration_error": "Calibration error",
+}
 
 
 def run_page(
@@ -58,6 +72,7 @@ def run_page(
         last=last,
         blocks=blocks,
         headline=HEADLINE,
+        columns=COLUMNS,
         labels=made.labels,
         definitions=bundle.labels.definitions,
         task=bundle.labels.task,

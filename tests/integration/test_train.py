@@ -15,6 +15,7 @@ import pytest
 from pipeline.bundle import load
 from pipeline.labels.labelset import indicator, label_set
 from pipeline.schema import InputError
+from pipeline.tracking import METRICS
 from pipeline.train import Data, evaluate_both, fit, labelled_sentences, main, split
 from pipeline.train import train as train_stage
 
@@ -65,15 +66,14 @@ def test_metrics_file_has_the_agreed_shape(trained):
     assert {"leakage", "slices", "behaviour"} <= set(found)
     assert (found["labels"], found["model"], found["seed"]) == (LABELS, "tfidf_logreg", 7)
     for block in BLOCKS:
-        for key in ("macro_f1", "micro_f1", "subset_accuracy"):
+        for key in METRICS:
             value = found[block][key]
             assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1
         assert list(found[block]["per_label"]) == LABELS
         for one in found[block]["per_label"].values():
-            assert set(one) == {
-                *("precision", "recall", "f1", "f1_low", "f1_high", "support", "threshold"),
-                *("average_precision", "brier", "calibration_error"),
-            }
+            scores = ("precision", "recall", "f1", "average_precision", "brier", "calibration_error")
+            bounds = {f"{name}_{bound}" for name in scores for bound in ("low", "high")}
+            assert set(one) == {*scores, *bounds, "support", "threshold"}
     assert 0.4 < found["test"]["macro_f1"]["value"] < 1, "neither useless nor without an error to report"
 
 
@@ -149,7 +149,7 @@ def test_the_run_is_logged_with_all_that_made_it(trained, store):
     assert run.data.params["split.folds"] == "3"
     assert run.data.params["model.estimator.steps.1.1.estimator.C"] == "10.0"
     for prefix, block in (("cv", "cross_validation"), ("test", "test")):
-        for name in ("macro_f1", "micro_f1", "subset_accuracy"):
+        for name in METRICS:
             score = trained.metrics[block][name]
             assert run.data.metrics[f"{prefix}/{name}"] == pytest.approx(score["value"])
             assert run.data.metrics[f"{prefix}/{name}_low"] == pytest.approx(score["low"])
