@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluation.abstention import at_rate
+from pipeline.evaluation.behaviour_report import flips_line
 from pipeline.evaluation.curves import precision_recall_rows
 from pipeline.evaluation.panels import reliability, thresholds
 from pipeline.evaluation.predictions import Predictions
@@ -82,7 +83,7 @@ def run_page(
         slices=slice_rows(metrics.get("slices") or {}),
         behaviour=behaviour_rows(metrics.get("behaviour") or {}),
         abstention=_abstention(metrics.get("abstention")),
-        flips=(metrics.get("behaviour") or {}).get("name_swap_flip_rate"),
+        flips=flips_line(metrics["behaviour"]["name_swap_flip_rate"]) if metrics.get("behaviour") else "",
         errors=_errors(bundle, made),
         most=WORST,
         settings=settings,

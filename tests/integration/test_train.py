@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.bundle import load
+from pipeline.evaluation.behaviour_report import flips_line
 from pipeline.labels.labelset import indicator, label_set
 from pipeline.schema import InputError
 from pipeline.tracking import METRICS
@@ -400,6 +401,8 @@ def test_the_split_is_checked_and_slices_and_behaviour_are_reported(trained, sto
     assert rate["swaps"] > 100
     logged = client(store).get_run(found["run_id"]).data.metrics
     assert logged["behaviour/name_swap_flip_rate"] == pytest.approx(rate["value"])
+    assert logged["behaviour/name_swap_flip_rate_held_out"] == pytest.approx(rate["held_out"]["value"])
+    assert flips_line(rate).capitalize() in (trained.report / "report.html").read_text()
     for name, one in found["behaviour"]["tests"].items():
         assert logged[f"behaviour/{name}/failure_rate"] == pytest.approx(one["rate"])
 
