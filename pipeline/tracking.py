@@ -230,10 +230,6 @@ class Run:
     @_store_may_fail()
     def metrics(self, block: Mapping[str, Any], prefix: str) -> None:
         """Log a block of scores: `test/macro_f1`, `test/macro_f1_low`, `test/denial/f1`, ..."""
-        import time
-
-        from mlflow.entities import Metric
-
         flat: dict[str, float] = {}
         for name in METRICS:
             score = block[name]
@@ -242,16 +238,22 @@ class Run:
         names = metric_names(list(block["per_label"]))
         for name, scores in zip(names, block["per_label"].values(), strict=True):
             flat |= {f"{prefix}/{name}/{key}": v for key, v in scores.items() if v is not None}
-        now = int(time.time() * 1000)
-        items = [Metric(k, float(v), now, 0) for k, v in flat.items()]
-        for begin in range(0, len(items), METRICS_A_BATCH):
-            self._client.log_batch(self.id, metrics=items[begin : begin + METRICS_A_BATCH])
+        self._log(flat)
 
     @_store_may_fail()
     def numbers(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log single figures, such as seconds."""
-        for key, value in values.items():
-            self._client.log_metric(self.id, key, value, step=step)
+        self._log(values, step)
+
+    def _log(self, values: Mapping[str, float], step: int = 0) -> None:
+        import time
+
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        items = [Metric(key, float(value), now, step) for key, value in values.items()]
+        for begin in range(0, len(items), METRICS_A_BATCH):
+            self._client.log_batch(self.id, metrics=items[begin : begin + METRICS_A_BATCH])
 
     @_store_may_fail()
     def tags(self, values: Mapping[str, str]) -> None:

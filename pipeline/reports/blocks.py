@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import stdev
 from typing import Any
 
 WANTED = {
@@ -20,6 +21,15 @@ def slice_rows(slices: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[s
         for facet, values in slices.items()
         if values
     }
+
+
+def fold_rows(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return the rows of folds, and how much their macro-F1 differs; None for fewer than two."""
+    scores = [fold["macro_f1"]["value"] for fold in folds if fold["macro_f1"]]
+    if len(scores) < 2:
+        return None
+    rows = [{"value": fold["name"], "flipped": None, **fold} for fold in folds]
+    return {"rows": rows, "low": min(scores), "high": max(scores), "deviation": stdev(scores)}
 
 
 def behaviour_rows(behaviour: Mapping[str, Any]) -> list[dict[str, Any]]:

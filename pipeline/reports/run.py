@@ -14,7 +14,7 @@ from pipeline.evaluation.curves import precision_recall_rows
 from pipeline.evaluation.panels import reliability, thresholds
 from pipeline.evaluation.predictions import Predictions
 from pipeline.models.explain import by_words, explain, strongest
-from pipeline.reports.blocks import behaviour_rows, slice_rows
+from pipeline.reports.blocks import behaviour_rows, fold_rows, slice_rows
 from pipeline.reports.charts import Chart, Line
 from pipeline.reports.page import spaced, write_page
 
@@ -80,6 +80,7 @@ def run_page(
         card=bundle.card,
         counts=_counts(made),
         charts={label: _charts(label, k, made, blocks[last]) for k, label in enumerate(made.labels)},
+        folds=fold_rows((metrics.get("cross_validation") or {}).get("per_fold", ())),
         slices=slice_rows(metrics.get("slices") or {}),
         behaviour=behaviour_rows(metrics.get("behaviour") or {}),
         abstention=_abstention(metrics.get("abstention")),

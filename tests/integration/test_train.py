@@ -161,6 +161,23 @@ def test_the_run_is_logged_with_all_that_made_it(trained, store):
     assert run.data.tags["corpus"] == trained.metrics["data"]["digest"][:12]
 
 
+def test_folds_are_reported_and_logged_one_by_one(trained, store):
+    crossed = trained.metrics["cross_validation"]
+    folds = crossed["per_fold"]
+    assert [fold["name"] for fold in folds] == ["fold 1", "fold 2", "fold 3"]
+    assert sum(fold["sentences"] for fold in folds) == crossed["sentences"]
+    for label, one in crossed["per_label"].items():
+        assert sum(fold["support"][label] for fold in folds) == one["support"]
+    logged = client(store).get_metric_history(trained.metrics["run_id"], "cv/fold/macro_f1")
+    assert [one.step for one in logged] == [1, 2, 3]
+    assert [one.value for one in logged] == pytest.approx([fold["macro_f1"]["value"] for fold in folds])
+    denial = client(store).get_metric_history(trained.metrics["run_id"], "cv/fold/denial/f1")
+    assert [one.value for one in denial] == pytest.approx([fold["f1"]["denial"] for fold in folds])
+    page = (trained.report / "report.html").read_text()
+    values = [fold["macro_f1"]["value"] for fold in folds]
+    assert f"Macro-F1 of the folds: {min(values):.3f} to {max(values):.3f}" in page
+
+
 def test_the_run_names_its_data(trained, store):
     (used,) = client(store).get_run(trained.metrics["run_id"]).inputs.dataset_inputs
     assert used.dataset.name == "labelled sentences"
@@ -470,6 +487,13 @@ def test_the_documented_commands(other, stage, tmp_path, store, overrides):
     assert len(sizes["repeats"]["macro_f1"]) == about["repeats"] == (3 if name == "repeated" else 1)
     assert sizes["sentences"] == metrics["data"]["train"]
     assert sizes["articles"] <= 24
+    folds = [fold["name"] for fold in sizes["per_fold"]]
+    if name == "repeated":
+        assert [folds[0], folds[5]] == ["fold 1, repeat 1", "fold 1, repeat 2"]
+    elif name == "leave_source_out":
+        assert sorted(", ".join(folds).split(", ")) == sorted(f"paper {n}" for n in range(11))
+    elif name == "leave_topic_out" and not given.keys() & {"split.column"}:
+        assert folds == [f"topic {n}" for n in range(5)]
     if name == "leave_topic_out":
         assert sizes["folds"]["all"] == (10 if "split.folds" in given else 5)
     if name == "time":
