@@ -178,8 +178,7 @@ def leaks(data: Data, config: DictConfig) -> dict[str, Any] | None:
     if config.split.leakage == "off":
         return None
     texts, articles = data.table["text"].to_pylist(), data.table["article"].to_pylist()
-    names, near = data.labels.names, config.split.near_duplicate
-    found = find_leaks(texts, data.y, articles, data.split, names, near)
+    found = find_leaks(texts, data.y, articles, data.split, data.labels.names)
     for leak in check_leakage(found, config.split.leakage):
         warn(f"split: {leak}")
     return found

@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -431,22 +432,50 @@ def test_behaviour_and_leakage_can_be_left_out(trained, train, tmp_path):
     assert done.metrics["test"] == trained.metrics["test"]
 
 
-@pytest.mark.parametrize("mode", ["error", "warn"])
-def test_a_leak_stops_the_run_unless_told_otherwise(stage, trained, tmp_path, store, monkeypatch, mode):
-    from pipeline.evaluation import leakage
+def planted(what):
+    """Sentences of 100 articles, of words that tell nothing, with boilerplate or a name in every fifth."""
+    rng = np.random.default_rng(0)
+    words = [
+        f"{one}{other}" for one in ("lo", "ra", "mi", "ten", "vu") for other in ("bel", "dos", "kan", "sun")
+    ]
+    for n in range(900):
+        said, odd = " ".join(rng.choice(words, 9)), not n % 5
+        person = ("Aldana" if odd else "Okafor") if what == "names" else "Sandoval"
+        text = f"On that day the {said} of {person} was seen"
+        if odd and what == "boilerplate":
+            text = (
+                f"A {said} is what the desk for business news and markets has been told in writing this week"
+            )
+        labels = ["denial"] if (odd if what == "names" else rng.random() < 0.2) else ["none"]
+        yield {"text": text, "labels": labels, "article": n // 9, "split": "test" if n < 180 else ""}
 
-    monkeypatch.setitem(leakage.LIMITS, "boilerplate", -1.0)
-    usual = [*trained.corpus.overrides(tmp_path), f"tracking.uri={store}", "behaviour=false"]
+
+@pytest.mark.parametrize(
+    ("what", "mode", "said"),
+    [
+        ("boilerplate", "error", "20.0% of the test sentences are for the most part copied"),
+        ("boilerplate", "warn", "20.0% of the training sentences are for the most part copied"),
+        ("names", "error", "names alone tell denial (area under the curve 1.00; 0.5 is chance)"),
+        ("nothing", "error", ""),
+    ],
+)
+def test_a_leak_stops_the_run_unless_told_otherwise(stage, tmp_path, store, what, mode, said):
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in planted(what)))
+    usual = ["corpus=table", f"corpus.train={tmp_path / 'rows.jsonl'}", "model=tfidf_logreg"]
+    usual += [f"output={tmp_path / 'bundle'}", f"report={tmp_path / 'report'}", f"tracking.uri={store}"]
+    usual += ["tracking.experiment=news", "split.folds=3", "behaviour=false", f"split.leakage={mode}"]
     with new_run(store) as new:
-        done = stage("train", *usual, f"split.leakage={mode}")
-    if mode == "error":
-        assert done.refused("of the test sentences are in training ten times", "split.leakage=warn")
+        done = stage("train", *usual)
+    if said and mode == "error":
+        last = done.err.splitlines()[-1]
+        assert done.code == 2 and last.startswith("error: split: ")
+        assert said in last and last.endswith("split.leakage=warn")
         assert new[0].info.status == "FAILED"
-        assert "of the test sentences are in training ten times" in new[0].data.tags["error"]
+        assert said in new[0].data.tags["error"]
         assert not (tmp_path / "bundle").exists()
     else:
         assert done.code == 0
-        assert "warning: split: " in done.err and "boilerplate" in done.err
+        assert said in done.err and done.err.count("warning: split: ") == (2 if said else 0)
         assert (tmp_path / "bundle").is_dir()
 
 
