@@ -425,15 +425,20 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def commit(root: Path) -> str:
+    """Return the commit that is checked out; "" where nothing is."""
+    git = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
 def _source(root: Path) -> dict[str, str]:
     """Return tags that say which code and which data a run came from."""
     tags = {"mlflow.source.name": " ".join(sys.argv[:1]), "mlflow.source.type": "LOCAL"}
-    git = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    with suppress(OSError, subprocess.SubprocessError):  # not a checkout: nothing to say
-        tags["mlflow.source.git.commit"] = subprocess.run(
-            git, capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-        tags["commit"] = tags["mlflow.source.git.commit"][:10]
+    if name := commit(root):
+        tags |= {"mlflow.source.git.commit": name, "commit": name[:10]}
     if parent := os.environ.get(PARENT):
         tags["mlflow.parentRunId"] = parent
     return tags | _dvc_hashes(root / "dvc.lock")

@@ -88,7 +88,7 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
         }
         bundle.card = card(metrics) | {"reference": training_profile(data, crossed)}
         save(bundle, config.output)
-        report(Path(config.report), metrics, data, predicted, bundle, settings(config), crossed)
+        report(Path(config.report), metrics, data, predicted, bundle, settings(config), crossed, origin(run))
         seconds = {"train": time.perf_counter() - began, "score": predicted["seconds"]}
         logged = try_to_log(run, record_of(run, config, data, seconds, difference), metrics)
     say(conclusion(config, metrics, run if logged else None))
@@ -244,6 +244,20 @@ def settings(config: DictConfig) -> str:
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     shown = {name: resolved[name] for name in ("model", "augmentation", "decision", "split", "seed")}
     return OmegaConf.to_yaml(OmegaConf.create(shown)).replace(f"{ROOT}/", "")
+
+
+def origin(run: Run | None) -> dict[str, str]:
+    """Return what tells the report from others: the run, the code's commit and the day; "" for unknown."""
+    from datetime import UTC, datetime
+
+    from pipeline.tracking import commit
+
+    return {
+        "run": run.name if run else "",
+        "run_id": run.id if run else "",
+        "commit": commit(ROOT)[:10],
+        "date": datetime.now(UTC).date().isoformat(),
+    }
 
 
 def open_run(stack: ExitStack, config: DictConfig, difference: str = "") -> Run | None:

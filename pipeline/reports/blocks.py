@@ -23,6 +23,23 @@ def slice_rows(slices: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[s
     }
 
 
+def protocol_words(split: Mapping[str, Any] | None, crossed: Mapping[str, Any] | None) -> str:
+    """Return how the sentences were split, as a card and a metrics file say it; "" where they do not."""
+    if not split:
+        return ""
+    words = [split["protocol"].replace("_", " ")]
+    if column := split.get("column"):
+        words.append(f"by {column}")
+    if test_from := split.get("test_from"):
+        words.append(f"tested from {test_from} on")
+    if folds := (crossed or {}).get("folds"):
+        scored = f"{folds['scored']} of " if folds["scored"] < folds["all"] else ""
+        words.append(f"{scored}{folds['all']} folds")
+    if split.get("repeats", 1) > 1:
+        words.append(f"dealt {split['repeats']} times")
+    return ", ".join(words)
+
+
 def fold_rows(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Return the rows of folds, and how much their macro-F1 differs; None for fewer than two."""
     scores = [fold["macro_f1"]["value"] for fold in folds if fold["macro_f1"]]

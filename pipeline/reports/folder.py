@@ -21,6 +21,7 @@ def report(
     bundle: Any,
     configured: str,
     crossed: CrossValidated,
+    origin: dict[str, str],
 ) -> None:
     """Write metrics, errors, plots and page of the test articles; the folder is replaced as a whole."""
     import json
@@ -52,7 +53,7 @@ def report(
         )
         draw_abstention(temporary / "plots", metrics["abstention"]["curve"], data.labels.names, title)
         tables(temporary, metrics, data, predicted["probabilities"])
-        page(temporary, metrics, data, predicted, bundle, configured)
+        page(temporary, metrics, data, predicted, bundle, configured, origin)
         out_of_fold(temporary / "out_of_fold.parquet", data, crossed)
 
 
@@ -63,6 +64,7 @@ def page(
     predicted: dict[str, Any],
     bundle: Any,
     configured: str,
+    origin: dict[str, str],
 ) -> None:
     """Write the page that shows the run, and the predictions that it is compared by."""
     from pipeline.evaluation.predictions import FILE, predictions, write_predictions
@@ -82,6 +84,7 @@ def page(
         made=made,
         metrics=metrics,
         settings=configured,
+        origin=origin,
     )
 
 

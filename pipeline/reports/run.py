@@ -14,7 +14,7 @@ from pipeline.evaluation.curves import precision_recall_rows
 from pipeline.evaluation.panels import reliability, thresholds
 from pipeline.evaluation.predictions import Predictions
 from pipeline.models.explain import by_words, explain, strongest
-from pipeline.reports.blocks import behaviour_rows, fold_rows, slice_rows
+from pipeline.reports.blocks import behaviour_rows, fold_rows, protocol_words, slice_rows
 from pipeline.reports.charts import Chart, Line
 from pipeline.reports.page import spaced, write_page
 
@@ -46,6 +46,7 @@ def run_page(
     made: Predictions,
     metrics: Mapping[str, Any],
     settings: str = "",
+    origin: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page.
 
@@ -63,6 +64,8 @@ def run_page(
         `slices`, `behaviour` and `abstention` are shown where it has them.
     settings : str
         What the run was configured with, as YAML.
+    origin : mapping, optional
+        `run` (its name), `run_id`, `commit` and `date` of the training.
     """
     last = list(blocks)[-1]
     write_page(
@@ -78,6 +81,9 @@ def run_page(
         definitions=bundle.labels.definitions,
         task=bundle.labels.task,
         card=bundle.card,
+        origin=origin,
+        protocol=protocol_words(bundle.card.get("data", {}).get("split"), metrics.get("cross_validation")),
+        leakage=metrics.get("leakage", {}),
         counts=_counts(made),
         charts={label: _charts(label, k, made, blocks[last]) for k, label in enumerate(made.labels)},
         folds=fold_rows((metrics.get("cross_validation") or {}).get("per_fold", ())),

@@ -1,6 +1,8 @@
 """From a table of any labelled texts to a classifier that predicts, reports and is evaluated."""
 
+import html
 import json
+import re
 
 import pytest
 
@@ -120,6 +122,15 @@ def test_four_scripts_are_learnt(multilingual):
     for block in ("cross_validation", "test"):
         assert {"macro_f1", "micro_f1", "subset_accuracy", "per_label"} <= set(metrics[block])
         assert metrics[block]["micro_f1"]["value"] == metrics[block]["subset_accuracy"]["value"]
+
+
+def test_the_page_of_labels_in_other_scripts(multilingual):
+    page = (multilingual[0] / "report" / "report.html").read_text(encoding="utf-8")
+    ids = re.findall(r' id="([^"]*)"', page)
+    assert len(set(ids)) == len(ids)
+    for name in NAMES:
+        cells = re.findall(rf"<(?:th|h3|b)([^>]*)>{re.escape(html.escape(name))}<", page)
+        assert len(cells) > 5 and all('dir="auto"' in cell for cell in cells), name
 
 
 def test_probabilities_are_those_of_classes_that_exclude_each_other(multilingual):
