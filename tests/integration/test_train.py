@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -44,10 +45,15 @@ def client(store):
 @contextmanager
 def new_run(store):
     """A list that gets the run of the block."""
-    before = {run.info.run_id for run in client(store).search_runs(["1"])}
+
+    def runs():
+        known = client(store).get_experiment_by_name("news")
+        return client(store).search_runs([known.experiment_id]) if known else []
+
+    before = {run.info.run_id for run in runs()}
     new = []
     yield new
-    new += [run for run in client(store).search_runs(["1"]) if run.info.run_id not in before]
+    new += [run for run in runs() if run.info.run_id not in before]
     assert len(new) == 1
 
 
@@ -301,6 +307,10 @@ def test_same_seed_same_bytes(trained, train, tmp_path):
     assert json.dumps(one) == json.dumps(other)
     assert made(trained.bundle) == made(again.bundle)
     first, second = files(trained.report), files(again.report)
+    for found, run in ((first, trained), (second, again)):
+        named = rb"<dd>\S+, " + run.metrics["run_id"].encode()
+        found["report.html"], times = re.subn(named, b"", found["report.html"])
+        assert times == 1
     assert {k: v for k, v in first.items() if k != "metrics.json"} == {
         k: v for k, v in second.items() if k != "metrics.json"
     }
