@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.files import write_json
 from pipeline.schema import InputError
-from pipeline.tracking import Run, scrubbed
+from pipeline.tracking import Run, metric_names, scrubbed
 
 
 def kept_at(report: str | Path) -> Path:
@@ -70,6 +70,8 @@ def log(run: Run, record: Mapping[str, Any], metrics: Mapping[str, Any]) -> None
     run.parameters(config)
     for block in ("cross_validation", "test"):
         run.metrics(metrics[block], "cv" if block == "cross_validation" else block)
+    for step, fold in enumerate(metrics["cross_validation"].get("per_fold", ()), 1):
+        run.numbers(fold_numbers(fold), step)
     speed = metrics["data"]["test"] / max(seconds["score"], 1e-9)
     run.numbers({"seconds/train": seconds["train"], "sentences_per_second": speed})
     if "behaviour" in metrics:
@@ -91,6 +93,13 @@ def log(run: Run, record: Mapping[str, Any], metrics: Mapping[str, Any]) -> None
     run.data(columns, record["rows"], source=source, name="labelled sentences", digest=digest)
     run.files(Path(config["report"]))
     run.model(Path(record["bundle"]), config["tracking"].get("register"))
+
+
+def fold_numbers(fold: Mapping[str, Any]) -> dict[str, float]:
+    """Return `cv/fold/macro_f1` and `cv/fold/LABEL/f1`, logged as steps: one line in MLflow's charts."""
+    labels = zip(metric_names(list(fold["f1"])), fold["f1"].values(), strict=True)
+    numbers = {f"cv/fold/{name}/f1": value for name, value in labels if value is not None}
+    return numbers | ({"cv/fold/macro_f1": fold["macro_f1"]["value"]} if fold["macro_f1"] else {})
 
 
 def family(estimator: Any) -> str:

@@ -7,8 +7,10 @@ import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,17 +21,26 @@ from pipeline.schema import PipelineError
 from pipeline.settings import check_address
 from pipeline.terminal import one_line, without_secrets
 
-METRICS = ("macro_f1", "micro_f1", "subset_accuracy")
+METRICS = (
+    *("macro_f1", "micro_f1", "subset_accuracy"),
+    *("macro_average_precision", "macro_brier", "macro_calibration_error"),
+)
 LONGEST_PARAMETER = 6000
+LONGEST_REASON = 1000
 PARAMETERS_A_BATCH = 100
 # Names the run that runs opened in this process and those it starts are children of.
 PARENT = "PIPELINE_PARENT_RUN"
 METRICS_A_BATCH = 1000
+ERROR = "error"  # tag: why a run failed
 _SECRET = re.compile(r"(?:password|passwd|secret|credential|access.?key|api.?key|auth.?token)", re.IGNORECASE)
 
 
 class TrackingError(PipelineError):
     """The tracking store cannot be reached or refuses."""
+
+
+class Terminated(SystemExit):
+    """The process was asked to end (SIGTERM)."""
 
 
 @contextmanager
@@ -38,6 +49,7 @@ def run(
 ) -> Iterator[Run]:
     """Open a run, ended as finished, failed or killed by how the block ends.
 
+    Why it failed is its tag `error`. SIGTERM ends the process, and the run as killed.
     Within `pipeline.families.children` it becomes a child.
 
     Parameters
@@ -73,14 +85,36 @@ def run(
     opened = Run(client, experiment_id, run_id, name)
     status = "FAILED"
     try:
-        yield opened
+        with _terminable():
+            yield opened
         status = "FINISHED"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         status = "KILLED"
+        raise
+    except Exception as error:
+        with suppress(TrackingError):
+            opened.tags({ERROR: _reason(error)})
         raise
     finally:
         with suppress(MlflowException, OSError):  # gone since: what was logged stays
             client.set_terminated(run_id, status)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated`; of several threads, only the main one can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, _: object) -> None:
+    raise Terminated(128 + number)
 
 
 @contextmanager
@@ -388,15 +422,20 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def commit(root: Path) -> str:
+    """Return the commit that is checked out; "" where nothing is."""
+    git = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
 def _source(root: Path) -> dict[str, str]:
     """Return tags that say which code and which data a run came from."""
     tags = {"mlflow.source.name": " ".join(sys.argv[:1]), "mlflow.source.type": "LOCAL"}
-    git = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    with suppress(OSError, subprocess.SubprocessError):  # not a checkout: nothing to say
-        tags["mlflow.source.git.commit"] = subprocess.run(
-            git, capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-        tags["commit"] = tags["mlflow.source.git.commit"][:10]
+    if name := commit(root):
+        tags |= {"mlflow.source.git.commit": name, "commit": name[:10]}
     if parent := os.environ.get(PARENT):
         tags["mlflow.parentRunId"] = parent
     return tags | _dvc_hashes(root / "dvc.lock")
@@ -413,6 +452,11 @@ def _dvc_hashes(lock: Path) -> dict[str, str]:
         for name, stage in stages.items()
         for dep in stage.get("deps", []) + stage.get("outs", [])
     }
+
+
+def _reason(error: Exception) -> str:
+    kind = "" if isinstance(error, PipelineError) else f"{type(error).__name__}: "
+    return one_line(f"{kind}{error}")[:LONGEST_REASON]
 
 
 def _first_line(error: Exception) -> str:

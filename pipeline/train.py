@@ -66,15 +66,15 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
     began = time.perf_counter()
     replaceable(config.output, MARKS)
     replaceable(config.report, *REPORTS)
-    data = corpus_of(config)
-    leakage = leaks(data, config)
-    model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
-    if config.augmentation:
-        model = instantiate(config.augmentation, _convert_="all")(model)
-    decision = instantiate(config.decision, task=data.labels.task)
     behaviour = config.behaviour_tests if config.behaviour else None
     with ExitStack() as stack:
         run = open_run(stack, config, difference)
+        data = corpus_of(config)
+        leakage = leaks(data, config)
+        model = with_unlabelled(instantiate(config.model.estimator, _convert_="all"), data, config)
+        if config.augmentation:
+            model = instantiate(config.augmentation, _convert_="all")(model)
+        decision = instantiate(config.decision, task=data.labels.task)
         fitted, crossed = fit(model, decision, data, config.split.get("score_folds"))
         bundle = Bundle(portable(fitted), crossed.decision, data.labels)
         blocks, predicted = evaluate_both(bundle, crossed, data, config.seed)
@@ -95,7 +95,7 @@ def train(config: DictConfig, *, difference: str = "") -> dict[str, Any]:
             "reference": training_profile(data, crossed)
         }
         save(bundle, config.output)
-        report(Path(config.report), metrics, data, predicted, bundle, settings(config), crossed)
+        report(Path(config.report), metrics, data, predicted, bundle, settings(config), crossed, origin(run))
         logged = try_to_log(run, record_of(run, config, data, metrics["seconds"], difference), metrics)
     say(conclusion(config, metrics, run if logged else None))
     return metrics
@@ -184,8 +184,7 @@ def leaks(data: Data, config: DictConfig) -> dict[str, Any] | None:
     if config.split.leakage == "off":
         return None
     texts, articles = data.table["text"].to_pylist(), data.table["article"].to_pylist()
-    names, near = data.labels.names, config.split.near_duplicate
-    found = find_leaks(texts, data.y, articles, data.split, names, near)
+    found = find_leaks(texts, data.y, articles, data.split, data.labels.names)
     for leak in check_leakage(found, config.split.leakage):
         warn(f"split: {leak}")
     return found
@@ -260,6 +259,20 @@ def settings(config: DictConfig) -> str:
     resolved: Any = OmegaConf.to_container(config, resolve=True)
     shown = {name: resolved[name] for name in ("model", "augmentation", "decision", "split", "seed")}
     return OmegaConf.to_yaml(OmegaConf.create(shown)).replace(f"{ROOT}/", "")
+
+
+def origin(run: Run | None) -> dict[str, str]:
+    """Return what tells the report from others: the run, the code's commit and the day; "" for unknown."""
+    from datetime import UTC, datetime
+
+    from pipeline.tracking import commit
+
+    return {
+        "run": run.name if run else "",
+        "run_id": run.id if run else "",
+        "commit": commit(ROOT)[:10],
+        "date": datetime.now(UTC).date().isoformat(),
+    }
 
 
 def open_run(stack: ExitStack, config: DictConfig, difference: str = "") -> Run | None:

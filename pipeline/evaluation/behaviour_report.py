@@ -9,15 +9,22 @@ WORST = 3
 
 
 def behaviour_line(found: Mapping[str, Any]) -> str:
-    """Return the name-swap flip rate and the tests that fail most, on one line."""
+    """Return the name-swap flip rates and the tests that fail most, on one line."""
     tests = {name: one for name, one in found["tests"].items() if one["failures"]}
     worst = sorted(tests, key=lambda name: -tests[name]["rate"])[:WORST]
     said = [f"{name} {tests[name]['failures']} of {tests[name]['cases']}" for name in worst]
     return (
-        f"behaviour: {_share(found['name_swap_flip_rate'])} of name swaps change the labels; "
+        f"behaviour: {flips_line(found['name_swap_flip_rate'])}; "
         f"{len(tests)} of {len(found['tests'])} tests have failures"
         + (f": {', '.join(said)}" if said else "")
     )
+
+
+def flips_line(rate: Mapping[str, Any]) -> str:
+    """Return of how many swaps of names the labels change, in written sentences and in held-out ones."""
+    parts = {"written sentences": rate, "held-out sentences": rate["held_out"]}
+    shares = [f"{_share(one)} in {what} ({one['swaps']})" for what, one in parts.items() if one["swaps"]]
+    return f"name swaps that change the labels: {', '.join(shares) or 'none were made'}"
 
 
 def behaviour_table(found: Mapping[str, Any]) -> str:
@@ -28,10 +35,7 @@ def behaviour_table(found: Mapping[str, Any]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    rate = found["name_swap_flip_rate"]
-    lines.append(
-        f"name swaps that change the labels: {_share(rate)}, other sentences {_share(rate['held_out'])}"
-    )
+    lines.append(flips_line(found["name_swap_flip_rate"]))
     if found["skipped"]:
         lines.append(f"skipped, for labels that are not here: {', '.join(found['skipped'])}")
     return "\n".join(lines)

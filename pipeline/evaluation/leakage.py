@@ -14,15 +14,18 @@ from scipy.stats import rankdata
 
 from pipeline.evaluation.metrics import wilson
 from pipeline.evaluation.proper_names import NameFinder
-from pipeline.evaluation.splits import TEST, Split, near_duplicates
+from pipeline.evaluation.splits import TEST, Split
+from pipeline.models.tokens import as_texts
 from pipeline.schema import ConfigError
 
 Labels = NDArray[np.int8]
 Ints = NDArray[np.int64]
 # What may be before a run fails, with 95 % confidence: the share of test rows that training repeats word
-# for word; what names alone may tell (area under the ROC curve).
-LIMITS = {"boilerplate": 0.02, "names": 0.75}
+# for word; of rows that are for the most part copied from another side; what names alone may tell
+# (area under the ROC curve).
+LIMITS = {"boilerplate": 0.02, "copied": 0.05, "names": 0.75}
 COPIES = 10
+RUN, COPIED = 8, 0.5
 MODES = ("error", "warn", "off")
 _GAP = re.compile(r"[\W_]+")
 _DIGIT = re.compile(r"\d")
@@ -34,7 +37,6 @@ def find_leaks(
     articles: Sequence[str],
     split: Split,
     labels: Sequence[str],
-    near_duplicate: float = 0.7,
 ) -> dict[str, Any]:
     """Return what of the test rows the training rows give away.
 
@@ -43,15 +45,15 @@ def find_leaks(
     texts, articles : sequences of length n_rows
     y : ndarray of shape (n_rows, n_labels)
     split : Split
-        Of the same rows; near-duplicates and articles are looked for in each dealing of its folds.
+        Of the same rows; articles and what is copied are looked for in each dealing of its folds.
     labels : sequence of length n_labels
-    near_duplicate : float
-        See `splits.near_duplicates`.
 
     Returns
     -------
     dict
-        `near_duplicates`: pairs of rows on two sides, test or folds. `articles`: those on two sides.
+        `articles`: those on two sides, test or folds. `copied`, `copied_folds`: how many of the `test` and
+        of the `train` rows have at least half of their runs of eight words from training rows of other
+        folds, whichever rows these are.
         `boilerplate`: how many of the `test` rows ten training rows or more repeat, but for case, digits
         and punctuation. `names`: per label, the area under the ROC curve of a classifier that sees nothing
         but names, on the test rows that have some, with its 95 % interval. `leaks`: what is above its
@@ -65,14 +67,11 @@ def find_leaks(
     """
     names = names_only(texts, y, split)
     found: dict[str, Any] = {
-        "near_duplicates": sum(
-            len(_across(pairs, folds))
-            for pairs in [near_duplicates(texts, near_duplicate)]
-            for folds in (split.folds, *split.again)
-        ),
+        **copied(texts, split),
         "articles": sum(_straddling(articles, folds) for folds in (split.folds, *split.again)),
         "boilerplate": repeated(texts, split),
         "test": len(split.test),
+        "train": len(split.train),
         "names": dict(zip(labels, names, strict=True)),
     }
     return found | {"leaks": _in_words(found)}
@@ -86,6 +85,43 @@ def check_leakage(found: dict[str, Any], mode: str) -> list[str]:
     if leaks and mode == "error":
         raise ConfigError(f"split: {'; '.join(leaks)}. To train all the same: split.leakage=warn")
     return list(leaks)
+
+
+def copied(texts: Sequence[str], split: Split) -> dict[str, int]:
+    """Return how many test and training rows have half of their runs of eight words from elsewhere.
+
+    Notes
+    -----
+    The split pairs rows that are nearly the same as a whole. This finds what it leaves: a paragraph pasted
+    together from several, a phrase that is in many articles, half a sentence with another end.
+    """
+    found = as_texts(texts).lower_words.longer
+    key = np.zeros(len(found.ids), np.uint64)
+    with np.errstate(over="ignore"):
+        for step in range(RUN):
+            following = found.ids[step:].astype(np.uint64) + np.uint64(1)
+            key[: len(following)] = key[: len(following)] * np.uint64(0x9E3779B97F4A7C15) + following
+    rows = found.rows
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(found.counts) - found.counts, found.counts)
+    whole = place + RUN <= found.counts[rows]
+    rows, run = rows[whole], np.unique(key[whole], return_inverse=True)[1]
+    copies = [_copies(rows, run, folds) for folds in (split.folds, *split.again)]
+    return {
+        "copied": int(copies[0][split.test].sum()),
+        "copied_folds": max(int(some[split.train].sum()) for some in copies),
+    }
+
+
+def _copies(rows: Ints, run: Ints, folds: Ints) -> NDArray[np.bool_]:
+    """Return for each row whether most of its runs are in training rows of other folds."""
+    fold = folds[rows]
+    trains = fold >= 0
+    pairs = np.unique(np.column_stack([run, fold])[trains], axis=0)
+    sides = np.bincount(pairs[:, 0], minlength=run.max(initial=-1) + 1)
+    elsewhere = sides[run] > trains
+    n = len(folds)
+    runs, shared = np.bincount(rows, minlength=n), np.bincount(rows, elsewhere, minlength=n)
+    return (runs > 0) & (shared >= COPIED * runs)
 
 
 def repeated(texts: Sequence[str], split: Split) -> int:
@@ -135,11 +171,6 @@ def _area(score: NDArray[np.float64], told: NDArray[np.bool_]) -> dict[str, floa
     return {"auc": float(area), "low": float(max(area - width, 0)), "high": float(min(area + width, 1))}
 
 
-def _across(pairs: Ints, folds: Ints) -> Ints:
-    one, other = folds[pairs[:, 0]], folds[pairs[:, 1]]
-    return pairs[(one != other) & (one >= TEST) & (other >= TEST)]
-
-
 def _straddling(articles: Sequence[str], folds: Ints) -> int:
     sides = {(article, fold) for article, fold in zip(articles, folds.tolist(), strict=True) if fold >= TEST}
     return len(sides) - len({article for article, _ in sides})
@@ -147,8 +178,6 @@ def _straddling(articles: Sequence[str], folds: Ints) -> int:
 
 def _in_words(found: dict[str, Any]) -> list[str]:
     leaks = []
-    if count := found["near_duplicates"]:
-        leaks.append(f"{count} pairs of near-duplicates are on two sides")
     if count := found["articles"]:
         leaks.append(f"{count} articles are on two sides")
     if wilson(found["boilerplate"], found["test"])[0] > LIMITS["boilerplate"]:
@@ -156,6 +185,13 @@ def _in_words(found: dict[str, Any]) -> list[str]:
         leaks.append(
             f"{share:.1%} of the test sentences are in training ten times or more: boilerplate to clean away"
         )
+    for part, name, kind in (("copied", "test", "test"), ("copied_folds", "train", "training")):
+        if wilson(found[part], found[name])[0] > LIMITS["copied"]:
+            of = "training sentences" if part == "copied" else "other folds"
+            leaks.append(
+                f"{found[part] / found[name]:.1%} of the {kind} sentences are for the most part copied from "
+                f"{of}: boilerplate to clean away, or sentences that differ too little"
+            )
     for label, one in found["names"].items():
         if one and one["low"] > LIMITS["names"]:
             leaks.append(f"names alone tell {label} (area under the curve {one['auc']:.2f}; 0.5 is chance)")

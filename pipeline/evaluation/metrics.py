@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,10 @@ from sklearn.metrics import average_precision_score
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
 RESAMPLES = 2000
+# Scores of probabilities are resampled less often where sentences times labels are many: a second or two.
+CELLS, FEWEST = 100_000_000, 200
+PROBABILISTIC = ("average_precision", "brier", "calibration_error")
+BINS = 10
 Z = 1.959963984540054  # of 95 %
 
 
@@ -45,33 +49,47 @@ def evaluate(
     Returns
     -------
     dict
-        `macro_f1`, `micro_f1`, `subset_accuracy` as value, low and high (95 %); `per_label` with
-        precision, recall, f1, its interval, average precision, Brier score, expected calibration
-        error, support and threshold; `sentences` and `articles`, the sizes.
+        `macro_f1`, `micro_f1`, `subset_accuracy`, `macro_average_precision`, `macro_brier` and
+        `macro_calibration_error` as value, low and high (95 %); `per_label` with precision, recall, f1,
+        average precision, Brier score and expected calibration error, each followed by its interval
+        (`f1_low`, `f1_high`), support and threshold; `sentences` and `articles`, the sizes.
+
+    Notes
+    -----
+    Intervals are percentiles of the resamples. A calibration error takes noise for error. In its resamples,
+    bins keep the side of the diagonal that they are on, and the noise is subtracted, taken to be what other
+    resamples exceed the value by. Close to 0 that is too little: the lower end is then somewhat high.
     """
     counts = article_counts(y, predicted, groups)
-    values = summarise(counts.sum(axis=0, keepdims=True))
+    values = {name: value[0] for name, value in summarise(counts.sum(axis=0, keepdims=True)).items()}
     resampled = summarise(resample(counts, seed))
+    columns = range(y.shape[1])
+    values["average_precision"] = np.array([average_precision(y[:, k], probabilities[:, k]) for k in columns])
+    values["brier"] = np.mean((probabilities - y) ** 2, axis=0)
+    values["calibration_error"] = np.array([calibration_error(y[:, k], probabilities[:, k]) for k in columns])
+    resampled |= resampled_probabilistic(y, probabilities, groups, seed)
+    for name in PROBABILISTIC:
+        values[f"macro_{name}"], resampled[f"macro_{name}"] = (
+            of[name].mean(axis=-1) for of in (values, resampled)
+        )
     block: dict[str, Any] = {
-        name: interval(values[name][0], resampled[name])
-        for name in ("macro_f1", "micro_f1", "subset_accuracy")
+        name: interval(values[name], resampled[name])
+        for name in ("macro_f1", "micro_f1", "subset_accuracy", *(f"macro_{one}" for one in PROBABILISTIC))
     }
     block["per_label"] = {
         label: {
-            "precision": float(values["precision"][0, k]),
-            "recall": float(values["recall"][0, k]),
-            "f1": float(values["f1"][0, k]),
-            "f1_low": interval(values["f1"][0, k], resampled["f1"][:, k])["low"],
-            "f1_high": interval(values["f1"][0, k], resampled["f1"][:, k])["high"],
-            "average_precision": average_precision(y[:, k], probabilities[:, k]),
-            "brier": float(np.mean((probabilities[:, k] - y[:, k]) ** 2)),
-            "calibration_error": calibration_error(y[:, k], probabilities[:, k]),
-            "support": int(y[:, k].sum()) // repeats,
-            "threshold": thresholds[k],
+            key: value
+            for name in ("precision", "recall", "f1", *PROBABILISTIC)
+            for key, value in _flat(name, interval(values[name][k], resampled[name][:, k]))
         }
+        | {"support": int(y[:, k].sum()) // repeats, "threshold": thresholds[k]}
         for k, label in enumerate(labels)
     }
     return block | {"sentences": len(y) // repeats, "articles": len(counts)}
+
+
+def _flat(name: str, score: dict[str, float]) -> list[tuple[str, float]]:
+    return [(name, score["value"]), (f"{name}_low", score["low"]), (f"{name}_high", score["high"])]
 
 
 def spread(y: Labels, predicted: Labels, repeat: NDArray[np.int64]) -> dict[str, Any]:
@@ -96,7 +114,7 @@ def article_counts(y: Labels, predicted: Labels, groups: Sequence[object] | None
     rows = np.hstack([rows, np.ones((len(rows), 1), np.int64)])
     if groups is None:
         return rows
-    _, group = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    group = _numbered(groups, len(rows))
     counts = np.zeros((group.max(initial=-1) + 1, rows.shape[1]), np.int64)
     np.add.at(counts, group, rows)
     return counts
@@ -109,16 +127,79 @@ def resample(counts: NDArray[np.int64], seed: int, times: int = RESAMPLES) -> Fl
     replacement is a vector of multiplicities, so that all samples are one matrix product.
     """
     n = len(counts)
-    rng = np.random.default_rng(seed)
-    totals = np.empty((times, counts.shape[1]))
-    step = max(1, 1_000_000 // max(n, 1))
+    return np.vstack(
+        [weights @ counts for weights in _multiplicities(n, seed, times, 1_000_000 // max(n, 1))]
+    )
+
+
+def resampled_probabilistic(
+    y: Labels, probabilities: Floats, groups: Sequence[object] | None, seed: int, times: int | None = None
+) -> dict[str, Floats]:
+    """Return average precision, Brier score and calibration error of bootstrap samples of articles.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (times, n_labels)
+        Of the samples that `resample` draws, of which there are fewer than `RESAMPLES` where they would
+        take more than `CELLS` labels of sentences. The calibration error is freed of its noise: see
+        `evaluate`.
+    """
+    n, k = y.shape
+    group = np.arange(n) if groups is None else _numbered(groups, n)
+    if times is None:
+        times = min(RESAMPLES, max(FEWEST, CELLS // max(n * k, 1)))
+    labels = [_Weighted(y[:, j], probabilities[:, j]) for j in range(k)]
+    done = []
+    for weights in _multiplicities(int(group.max(initial=-1)) + 1, seed, times, 250_000 // max(n, 1)):
+        counted = np.ascontiguousarray(weights.T)[group]
+        done.append(np.stack([label(counted) for label in labels], axis=1))
+    precision, brier, sided, error = np.concatenate(done, axis=2).transpose(0, 2, 1)
+    noise = error.mean(axis=0) - [calibration_error(y[:, j], probabilities[:, j]) for j in range(k)]
+    return dict(zip(PROBABILISTIC, (precision, brier, np.maximum(sided - noise, 0)), strict=True))
+
+
+class _Weighted:
+    """The scores of a label's probabilities where sentences count several times."""
+
+    def __init__(self, y: Labels, probability: Floats) -> None:
+        self._gap, self._bins = probability - y, _bins(probability)
+        self._sided = self._gap.copy()
+        for part in self._bins:
+            self._sided[part] *= np.sign(self._gap[part].sum())
+        order = np.argsort(-probability, kind="stable")
+        falling, carries = -probability[order], np.flatnonzero(y[order])
+        # Sentences of the same probability are found together: precision is taken after the last of them.
+        _, self._first = np.unique(falling[carries], return_index=True)
+        ends = np.searchsorted(falling, falling[carries[self._first]], side="right")
+        self._found, self._hit = order[: ends[-1]] if len(ends) else order[:0], order[carries]
+        self._begin = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Return four scores of each column of weights: see `resampled_probabilistic`."""
+        bins = sum(np.abs(self._gap[part] @ weights[part]) for part in self._bins)
+        sums = np.stack([self._gap**2 @ weights, self._sided @ weights, bins]) / weights.sum(axis=0)
+        return np.vstack([self._precision(weights), sums])
+
+    def _precision(self, weights: Floats) -> Floats:
+        if not len(self._hit):
+            return np.zeros(weights.shape[1])
+        found = np.add.reduceat(weights[self._found], self._begin, axis=0).cumsum(axis=0)
+        hit = np.add.reduceat(weights[self._hit], self._first, axis=0)
+        return _ratio((hit * _ratio(hit.cumsum(axis=0), found)).sum(axis=0), hit.sum(axis=0))
+
+
+def _multiplicities(n: int, seed: int, times: int, step: int) -> Iterator[Floats]:
+    """Yield how often each of n is drawn, `step` samples at a time; it should all fit a cache."""
+    rng, step = np.random.default_rng(seed), max(1, step)
     for begin in range(0, times, step):
         size = min(step, times - begin)
         # Counting drawn numbers takes a quarter of the time that drawing multinomial counts does.
         drawn = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        totals[begin : begin + size] = weights.astype(np.float64) @ counts
-    return totals
+        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+
+
+def _numbered(groups: Sequence[object], n: int) -> NDArray[np.int64]:
+    return np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1].reshape(n)
 
 
 def summarise(totals: Floats | NDArray[np.int64]) -> dict[str, Floats]:
@@ -162,14 +243,17 @@ def average_precision(y: Labels, probability: Floats) -> float:
     return float(average_precision_score(y, probability)) if y.any() else 0.0
 
 
-def calibration_error(y: Labels, probability: Floats, bins: int = 10) -> float:
+def calibration_error(y: Labels, probability: Floats, bins: int = BINS) -> float:
     """Return the expected calibration error over equally filled bins.
 
     Nixon et al. (2019). Measuring calibration in deep learning: adaptive calibration error.
     """
-    parts = np.array_split(np.argsort(probability, kind="stable"), min(bins, max(len(y), 1)))
-    gaps = [abs(probability[p].mean() - y[p].mean()) * len(p) for p in parts if len(p)]
+    gaps = [abs(probability[p].mean() - y[p].mean()) * len(p) for p in _bins(probability, bins) if len(p)]
     return float(sum(gaps) / max(len(y), 1))
+
+
+def _bins(probability: Floats, bins: int = BINS) -> list[NDArray[np.int64]]:
+    return np.array_split(np.argsort(probability, kind="stable"), min(bins, max(len(probability), 1)))
 
 
 def _ratio(part: Any, whole: Any) -> Floats:

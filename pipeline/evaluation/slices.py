@@ -17,10 +17,12 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
 Score = Callable[[Sequence[str]], tuple[Floats, Labels]]
 SCORES = ("macro_f1", "micro_f1", "subset_accuracy")
-COLUMNS = ("kind", "topic", "source")
+COLUMNS = ("kind", "topic", "register", "source")
 OTHERS = "(others)"
 # A topic or source of less is not listed: one article's scores have no interval.
 LISTED_SENTENCES, LISTED_ARTICLES = 20, 5
+# A column where more than this is of such says nothing, and is left out.
+MOST_OTHERS = 0.5
 # What has less is marked small.
 SMALL_SENTENCES, SMALL_ARTICLES = 100, 20
 _MARK = re.compile('["“”„«»]')
@@ -54,7 +56,7 @@ def slices(
         Gives probabilities and 0/1 labels of texts, both of shape (n_texts, n_labels).
     texts : sequence of length n_sentences
     columns : mapping of str to sequence of length n_sentences
-        Those of `kind`, `topic` and `source` that are known.
+        Those of `kind`, `topic`, `register` and `source` that are known.
     y, predicted : ndarray of shape (n_sentences, n_labels)
     labels : sequence of length n_labels
     groups : sequence of length n_sentences, optional
@@ -65,7 +67,7 @@ def slices(
     Returns
     -------
     dict
-        Facet (`kind`, `quotes`, `words`, `labels`, `topic`, `source`, `names`) to value to
+        Facet (`kind`, `quotes`, `words`, `labels`, `topic`, `register`, `source`, `names`) to value to
         `sentences`, `articles`, `small`; `macro_f1` (over the labels that occur), `micro_f1` (both None
         where none does) and `subset_accuracy` with intervals; `f1` and `support` of each label. In
         `names`, "masked" are the sentences of "as written" with another name in place of each, and
@@ -116,7 +118,8 @@ def facets(
     texts: Sequence[str], columns: Mapping[str, Sequence[Any]], y: Labels, articles: NDArray[Any]
 ) -> dict[str, NDArray[np.str_]]:
     """Return facet to the value of each sentence; see `slices`."""
-    facets = {name: _listed(columns[name], articles) for name in COLUMNS if any(columns.get(name) or ())}
+    listed = {name: _listed(columns[name], articles) for name in COLUMNS if any(columns.get(name) or ())}
+    facets = {name: values for name, values in listed.items() if np.mean(values == OTHERS) <= MOST_OTHERS}
     lengths = np.array([len(text.split()) for text in texts])
     bands = np.array(["1 to 9", "10 to 19", "20 to 29", "30 or more"])
     facets["words"] = bands[np.searchsorted([10, 20, 30], lengths, side="right")]

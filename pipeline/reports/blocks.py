@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import stdev
 from typing import Any
 
 WANTED = {
@@ -20,6 +21,32 @@ def slice_rows(slices: Mapping[str, Mapping[str, Any]]) -> dict[str, list[dict[s
         for facet, values in slices.items()
         if values
     }
+
+
+def protocol_words(split: Mapping[str, Any] | None, crossed: Mapping[str, Any] | None) -> str:
+    """Return how the sentences were split, as a card and a metrics file say it; "" where they do not."""
+    if not split:
+        return ""
+    words = [split["protocol"].replace("_", " ")]
+    if column := split.get("column"):
+        words.append(f"by {column}")
+    if test_from := split.get("test_from"):
+        words.append(f"tested from {test_from} on")
+    if folds := (crossed or {}).get("folds"):
+        scored = f"{folds['scored']} of " if folds["scored"] < folds["all"] else ""
+        words.append(f"{scored}{folds['all']} folds")
+    if split.get("repeats", 1) > 1:
+        words.append(f"dealt {split['repeats']} times")
+    return ", ".join(words)
+
+
+def fold_rows(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return the rows of folds, and how much their macro-F1 differs; None for fewer than two."""
+    scores = [fold["macro_f1"]["value"] for fold in folds if fold["macro_f1"]]
+    if len(scores) < 2:
+        return None
+    rows = [{"value": fold["name"], "flipped": None, **fold} for fold in folds]
+    return {"rows": rows, "low": min(scores), "high": max(scores), "deviation": stdev(scores)}
 
 
 def behaviour_rows(behaviour: Mapping[str, Any]) -> list[dict[str, Any]]:

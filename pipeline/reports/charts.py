@@ -69,10 +69,9 @@ class Chart:
 
     def __html__(self) -> str:
         """Return the chart as SVG."""
-        key = _key(self.title)
+        said = escape(f"{self.title}. {self.description}")
         parts = [
-            f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{key}">',
-            f'<title id="{key}">{escape(self.title)}. {escape(self.description)}</title>',
+            f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">',
             *self._axes(),
             *(
                 f'<line class="bar" x1="{_x(x)}" x2="{_x(x)}" y1="{self._y(low)}" y2="{self._y(high)}"/>'
@@ -162,7 +161,3 @@ def _x(value: float) -> float:
 
 def _y(value: float) -> float:
     return round(HEIGHT - BOTTOM - value * (HEIGHT - TOP - BOTTOM), 1)
-
-
-def _key(title: str) -> str:
-    return "c-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in title.lower())

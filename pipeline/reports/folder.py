@@ -24,6 +24,7 @@ def report(
     bundle: Any,
     configured: str,
     crossed: CrossValidated,
+    origin: dict[str, str],
 ) -> None:
     """Write metrics, errors, plots and page of the test articles; replaces only a report, as a whole."""
     import json
@@ -55,7 +56,7 @@ def report(
         )
         draw_abstention(temporary / "plots", metrics["abstention"]["curve"], data.labels.names, title)
         tables(temporary, metrics, data, predicted["probabilities"])
-        page(temporary, metrics, data, predicted, bundle, configured)
+        page(temporary, metrics, data, predicted, bundle, configured, origin)
         out_of_fold(temporary / "out_of_fold.parquet", data, crossed)
 
 
@@ -66,6 +67,7 @@ def page(
     predicted: dict[str, Any],
     bundle: Any,
     configured: str,
+    origin: dict[str, str],
 ) -> None:
     """Write the page that shows the run, and the predictions that it is compared by."""
     from pipeline.evaluation.predictions import FILE, predictions, write_predictions
@@ -85,6 +87,7 @@ def page(
         made=made,
         metrics=metrics,
         settings=configured,
+        origin=origin,
     )
 
 

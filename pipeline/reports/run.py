@@ -9,17 +9,32 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluation.abstention import at_rate
+from pipeline.evaluation.behaviour_report import flips_line
 from pipeline.evaluation.curves import precision_recall_rows
 from pipeline.evaluation.panels import reliability, thresholds
 from pipeline.evaluation.predictions import Predictions
 from pipeline.models.explain import by_words, explain, strongest
-from pipeline.reports.blocks import behaviour_rows, slice_rows
+from pipeline.reports.blocks import behaviour_rows, fold_rows, protocol_words, slice_rows
 from pipeline.reports.charts import Chart, Line
 from pipeline.reports.page import spaced, write_page
 
 WORST, REASONS = 5, 8  # errors of each label and kind, and reasons of each, that are shown
 TOPS = (0.02, 0.04, 0.08, 0.2, 0.4)  # where an axis of errors may end
-HEADLINE = {"macro_f1": "macro-F1", "micro_f1": "micro-F1", "subset_accuracy": "all labels right"}
+HEADLINE = {
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "subset_accuracy": "all labels right",
+    "macro_average_precision": "average precision",
+    "macro_brier": "Brier score",
+    "macro_calibration_error": "calibration error",
+}
+COLUMNS = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "average_precision": "Average precision",
+    "brier": "Brier score",
+    "calibration_error": "Calibration error",
+}
 
 
 def run_page(
@@ -31,6 +46,7 @@ def run_page(
     made: Predictions,
     metrics: Mapping[str, Any],
     settings: str = "",
+    origin: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page.
 
@@ -48,6 +64,8 @@ def run_page(
         `slices`, `behaviour` and `abstention` are shown where it has them.
     settings : str
         What the run was configured with, as YAML.
+    origin : mapping, optional
+        `run` (its name), `run_id`, `commit` and `date` of the training.
     """
     last = list(blocks)[-1]
     write_page(
@@ -58,16 +76,21 @@ def run_page(
         last=last,
         blocks=blocks,
         headline=HEADLINE,
+        columns=COLUMNS,
         labels=made.labels,
         definitions=bundle.labels.definitions,
         task=bundle.labels.task,
         card=bundle.card,
+        origin=origin,
+        protocol=protocol_words(bundle.card.get("data", {}).get("split"), metrics.get("cross_validation")),
+        leakage=metrics.get("leakage", {}),
         counts=_counts(made),
         charts={label: _charts(label, k, made, blocks[last]) for k, label in enumerate(made.labels)},
+        folds=fold_rows((metrics.get("cross_validation") or {}).get("per_fold", ())),
         slices=slice_rows(metrics.get("slices") or {}),
         behaviour=behaviour_rows(metrics.get("behaviour") or {}),
         abstention=_abstention(metrics.get("abstention")),
-        flips=(metrics.get("behaviour") or {}).get("name_swap_flip_rate"),
+        flips=flips_line(metrics["behaviour"]["name_swap_flip_rate"]) if metrics.get("behaviour") else "",
         errors=_errors(bundle, made),
         most=WORST,
         settings=settings,

@@ -50,8 +50,32 @@ def evaluate_both(
     }
     scored, every = (len(set(data.split.folds[some])) for some in (inside, data.split.train))
     blocks["cross_validation"]["folds"] = {"scored": scored, "all": every}
+    blocks["cross_validation"]["per_fold"] = fold_by_fold(crossed, data, seed)
     blocks["cross_validation"]["repeats"] = spread(data.y[inside], crossed.predicted, crossed.repeat)
     return blocks, {"probabilities": probabilities, "predicted": predicted, "seconds": seconds}
+
+
+def fold_by_fold(crossed: CrossValidated, data: Data, seed: int) -> list[dict[str, Any]]:
+    """Return the scores of each fold: as of a slice, and its `name`, that of what was left out if it has one.
+
+    Folds of later repeats follow those of the first.
+    """
+    from pipeline.evaluation.slices import slice_block
+
+    folds = data.split.dealt[crossed.repeat, crossed.rows]
+    column = data.split.about["column"] if data.split.about.get("protocol") == "leave_out" else None
+    found = []
+    for repeat in range(len(data.split.dealt)):
+        for fold in sorted(set(folds[crossed.repeat == repeat].tolist())):
+            some = (crossed.repeat == repeat) & (folds == fold)
+            rows = data.split.train[crossed.rows[some]]
+            name = f"fold {fold + 1}" + (f", repeat {repeat + 1}" if data.split.again else "")
+            if column:
+                name = ", ".join(sorted({str(value) for value in data.column(column, rows)}))
+            groups = data.column("article", rows)
+            block = slice_block(data.y[rows], crossed.predicted[some], data.labels.names, groups, seed)
+            found.append({"name": name} | block)
+    return found
 
 
 def cut_short(bundle: Any, data: Data) -> dict[str, int] | None:

@@ -164,6 +164,10 @@ def test_pages_by_themselves_fetch_nothing_and_are_read_by_machines(runs, browse
     assert page.evaluate("document.activeElement.className") == "skip"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing runs off the page"
     shoot(page, f"report_{scheme}", tmp_path)
+    page.emulate_media(media="print", color_scheme=scheme)
+    assert not page.get_by_role("navigation").is_visible()
+    folded = page.locator("details:not([open]) table")
+    assert folded.count() and folded.first.is_visible(), "on paper nothing can be unfolded"
     context.close()
 
 

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from pipeline.bundle import load
@@ -16,7 +17,7 @@ from pipeline.evaluation.predictions import read_predictions
 from pipeline.registry import RegistryError, aliases, challenge, promote, roll_back
 from pipeline.runs import find
 from pipeline.schema import ConfigError
-from tests.conftest import make_corpus
+from tests.conftest import ROOT, make_corpus
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +95,35 @@ def test_the_page_shows_the_run(trained):
     assert {"data", "main", "curves", "slices", "behaviour", "errors", "card"} <= targets
     charts = [attributes for tag, attributes in page.tags if attributes.get("class") == "chart"]
     assert len(charts) == 3 * 4 + 5  # and how much is decided: each label, and all
-    assert all(chart["role"] == "img" and chart["aria-labelledby"] for chart in charts)
+    assert all(chart["role"] == "img" for chart in charts)
+    assert len({chart["aria-label"] for chart in charts}) == len(charts)
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(set(ids)) == len(ids)
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1 and all(b - a <= 1 for a, b in pairwise(levels))
     assert str(trained.folder) not in page.text, "no path of this machine"
+    assert "grouped, 3 folds" in page.text and "none was found: 2 of 35" in page.text
+    assert f"tfidf_logreg, {trained.metrics['run_id']}; commit" in page.text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_can_be_told_from_what_they_are_on(scheme):
+    """WCAG 2.1, AA: 4.5 for text (1.4.3), 3 for what charts are drawn with (1.4.11)."""
+    style = (ROOT / "pipeline" / "templates" / "report.css").read_text(encoding="utf-8")
+    light, dark = (dict(re.findall(r"--(\w+): #(\w{6})", part)) for part in style.split("@media", 2)[:2])
+    colours = light | (dark if scheme == "dark" else {})
+    for name in ("ink", "soft", "link", "good", "bad", "s0", "s1", "s2"):
+        for ground in ("paper", "box"):
+            least = 3 if name.startswith("s") and name != "soft" else 4.5
+            assert contrast(colours[name], colours[ground]) >= least, (name, ground)
+
+
+def contrast(*colours):
+    """The contrast ratio of two colours as hexadecimal digits."""
+    parts = np.array([[int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)] for colour in colours])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return (high + 0.05) / (low + 0.05)
 
 
 def test_words_of_the_corpus_are_not_read_as_markup(trained, train, tmp_path):

@@ -184,11 +184,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_wrong_setting_is_one_line(name, stage, corpus, tmp_path, monkeypatch):
+def test_a_wrong_setting_is_one_line(name, stage, corpus, tmp_path, monkeypatch, store):
     monkeypatch.chdir(tmp_path)
     which, arguments, said = REFUSED[name]
     before = sorted(tmp_path.rglob("*"))
-    more = corpus.overrides(tmp_path) if which == "train" else []
+    more = [*corpus.overrides(tmp_path), f"tracking.uri={store}"] if which == "train" else []
     assert stage(which, *more, *arguments).refused(said)
     assert {path.name for path in set(tmp_path.rglob("*")) - set(before)} <= {
         *("labelled.parquet", "labelled.json", "labelled.disputed.jsonl"),  # where only the data show it

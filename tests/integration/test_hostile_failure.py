@@ -203,7 +203,7 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(
 
 
 @pytest.mark.parametrize("which", ["ingest", "predict", "train"])
-def test_without_permission_it_is_one_line(which, trained, corpus, tmp_path):
+def test_without_permission_it_is_one_line(which, trained, corpus, tmp_path, store):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
     before = []
@@ -217,7 +217,7 @@ def test_without_permission_it_is_one_line(which, trained, corpus, tmp_path):
     arguments = {
         "ingest": [f"input={rows}", f"output={locked / 'o.jsonl'}"],
         "predict": [f"input={rows}", f"output={locked / 'o.jsonl'}", f"model_uri={trained.bundle}"],
-        "train": [*corpus.overrides(locked), "tracking.uri=http://127.0.0.1:9"],
+        "train": [*corpus.overrides(locked), f"tracking.uri={store}"],
     }
     command = [*before, sys.executable, "-m", f"pipeline.{which}", *arguments[which]]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)

@@ -184,10 +184,11 @@ def test_the_terminal_gets_no_control_characters(stage, tmp_path):
     assert "2 files or rows skipped" in done.out
 
 
-def test_labels_of_a_table_may_hold_none(stage, tmp_path):
+def test_labels_of_a_table_may_hold_none(stage, tmp_path, store):
     rows = [{"text": f"word {n}", "labels": ["\x1b[2Ja" if n % 2 else "b"]} for n in range(9)]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = stage("train", "corpus=table", f"corpus.train={tmp_path / 't.jsonl'}", f"output={tmp_path / 'b'}")
+    where = [f"corpus.train={tmp_path / 't.jsonl'}", f"output={tmp_path / 'b'}", f"tracking.uri={store}"]
+    done = stage("train", "corpus=table", *where)
     assert done.refused("labels: '\\x1b[2Ja' has a control character; rename it")
     assert "\x1b" not in done.err + done.out
 

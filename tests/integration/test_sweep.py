@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from pipeline.schema import ConfigError, InputError
 from tests.conftest import ROOT, make_corpus
@@ -42,6 +43,34 @@ def search(compose, corpus, store, tmp_path, monkeypatch):
         return sweep(config)
 
     return searched
+
+
+SPACES = sorted(path.stem for path in (ROOT / "conf" / "sweep").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_space_fits_its_model(name, compose):
+    from hydra.utils import instantiate
+
+    from pipeline.sweep import checked, configured
+
+    config = compose("sweep", [f"sweep={name}"])
+    space = checked(OmegaConf.to_container(config.sweep.space, resolve=True))
+    for last in (False, True):
+        chosen = {
+            key: (values["high" if last else "low"] if isinstance(values, dict) else values[-last])
+            for key, values in space.items()
+        }
+        made = configured(config, chosen)
+        assert made.model.name == config.sweep.model
+        instantiate(made.model.estimator, _convert_="all")
+
+
+def test_the_page_names_every_space():
+    page = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.M) == SPACES
+    shown = page.split("```yaml\n")[1].split("```")[0]
+    assert shown == (ROOT / "conf" / "sweep" / "tfidf_logreg.yaml").read_text(encoding="utf-8")
 
 
 def trials(folder):

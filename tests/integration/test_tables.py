@@ -1,6 +1,8 @@
 """From a table of any labelled texts to a classifier that predicts, reports and is evaluated."""
 
+import html
 import json
+import re
 
 import pytest
 
@@ -127,6 +129,15 @@ def test_the_card_names_the_tables_and_speaks_of_no_news(multilingual):
     assert card["corpus"] == "train.jsonl, test.jsonl"
     assert "train.jsonl" in card["intended_use"] and "train.jsonl" in card["limits"]
     assert "news" not in card["intended_use"] + card["limits"]
+
+
+def test_the_page_of_labels_in_other_scripts(multilingual):
+    page = (multilingual[0] / "report" / "report.html").read_text(encoding="utf-8")
+    ids = re.findall(r' id="([^"]*)"', page)
+    assert len(set(ids)) == len(ids)
+    for name in NAMES:
+        cells = re.findall(rf"<(?:th|h3|b)([^>]*)>{re.escape(html.escape(name))}<", page)
+        assert len(cells) > 5 and all('dir="auto"' in cell for cell in cells), name
 
 
 def test_probabilities_are_those_of_classes_that_exclude_each_other(multilingual):

@@ -2,14 +2,23 @@
 
 import csv
 import json
+import re
 import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.bundle import load
+from pipeline.evaluation.behaviour_report import flips_line
 from pipeline.labels.labelset import indicator, label_set
+from pipeline.schema import InputError
+from pipeline.tracking import METRICS
 from pipeline.train import Data, evaluate_both, fit, labelled_sentences, main, split
 from pipeline.train import train as train_stage
 
@@ -33,6 +42,21 @@ def client(store):
     return MlflowClient(tracking_uri=store)
 
 
+@contextmanager
+def new_run(store):
+    """A list that gets the run of the block."""
+
+    def runs():
+        known = client(store).get_experiment_by_name("news")
+        return client(store).search_runs([known.experiment_id]) if known else []
+
+    before = {run.info.run_id for run in runs()}
+    new = []
+    yield new
+    new += [run for run in runs() if run.info.run_id not in before]
+    assert len(new) == 1
+
+
 @pytest.fixture
 def other(trained, tmp_path):
     """The corpus that the session's classifier was trained on, as a copy to change."""
@@ -50,15 +74,14 @@ def test_metrics_file_has_the_agreed_shape(trained):
     assert {"leakage", "slices", "behaviour"} <= set(found)
     assert (found["labels"], found["model"], found["seed"]) == (LABELS, "tfidf_logreg", 7)
     for block in BLOCKS:
-        for key in ("macro_f1", "micro_f1", "subset_accuracy"):
+        for key in METRICS:
             value = found[block][key]
             assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1
         assert list(found[block]["per_label"]) == LABELS
         for one in found[block]["per_label"].values():
-            assert set(one) == {
-                *("precision", "recall", "f1", "f1_low", "f1_high", "support", "threshold"),
-                *("average_precision", "brier", "calibration_error"),
-            }
+            scores = ("precision", "recall", "f1", "average_precision", "brier", "calibration_error")
+            bounds = {f"{name}_{bound}" for name in scores for bound in ("low", "high")}
+            assert set(one) == {*scores, *bounds, "support", "threshold"}
     assert 0.4 < found["test"]["macro_f1"]["value"] < 1, "neither useless nor without an error to report"
 
 
@@ -135,7 +158,7 @@ def test_the_run_is_logged_with_all_that_made_it(trained, store):
     assert run.data.params["split.folds"] == "3"
     assert run.data.params["model.estimator.steps.1.1.estimator.C"] == "10.0"
     for prefix, block in (("cv", "cross_validation"), ("test", "test")):
-        for name in ("macro_f1", "micro_f1", "subset_accuracy"):
+        for name in METRICS:
             score = trained.metrics[block][name]
             assert run.data.metrics[f"{prefix}/{name}"] == pytest.approx(score["value"])
             assert run.data.metrics[f"{prefix}/{name}_low"] == pytest.approx(score["low"])
@@ -144,6 +167,23 @@ def test_the_run_is_logged_with_all_that_made_it(trained, store):
     assert run.data.metrics["seconds/train"] > 0
     assert run.data.tags["task"] == "multilabel"
     assert run.data.tags["corpus"] == trained.metrics["data"]["digest"][:12]
+
+
+def test_folds_are_reported_and_logged_one_by_one(trained, store):
+    crossed = trained.metrics["cross_validation"]
+    folds = crossed["per_fold"]
+    assert [fold["name"] for fold in folds] == ["fold 1", "fold 2", "fold 3"]
+    assert sum(fold["sentences"] for fold in folds) == crossed["sentences"]
+    for label, one in crossed["per_label"].items():
+        assert sum(fold["support"][label] for fold in folds) == one["support"]
+    logged = client(store).get_metric_history(trained.metrics["run_id"], "cv/fold/macro_f1")
+    assert [one.step for one in logged] == [1, 2, 3]
+    assert [one.value for one in logged] == pytest.approx([fold["macro_f1"]["value"] for fold in folds])
+    denial = client(store).get_metric_history(trained.metrics["run_id"], "cv/fold/denial/f1")
+    assert [one.value for one in denial] == pytest.approx([fold["f1"]["denial"] for fold in folds])
+    page = (trained.report / "report.html").read_text()
+    values = [fold["macro_f1"]["value"] for fold in folds]
+    assert f"Macro-F1 of the folds: {min(values):.3f} to {max(values):.3f}" in page
 
 
 def test_the_run_names_its_data(trained, store):
@@ -185,11 +225,34 @@ def test_a_failed_run_is_marked(trained, train, store, tmp_path, monkeypatch):
         raise RuntimeError("no space left")
 
     monkeypatch.setattr("pipeline.train.report", broken)
-    before = {run.info.run_id for run in client(store).search_runs(["1"])}
-    with pytest.raises(RuntimeError):
+    with new_run(store) as new, pytest.raises(RuntimeError):
         train(trained.corpus, tmp_path)
-    (new,) = [run for run in client(store).search_runs(["1"]) if run.info.run_id not in before]
-    assert new.info.status == "FAILED"
+    assert new[0].info.status == "FAILED"
+    assert new[0].data.tags["error"] == "RuntimeError: no space left"
+
+
+def test_a_run_of_bad_data_says_what_is_wrong_with_them(corpus, train, store, tmp_path):
+    corpus.write_annotations([])
+    with new_run(store) as new, pytest.raises(InputError):
+        train(corpus, tmp_path)
+    assert new[0].info.status == "FAILED"
+    assert new[0].data.tags["error"].endswith("no labelled sentences to train on")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", -signal.SIGINT)])
+def test_a_training_that_is_ended_is_marked_as_killed(corpus, store, tmp_path, name, code):
+    usual = [*corpus.overrides(tmp_path), f"tracking.uri={store}", "split=repeated", "split.repeats=500"]
+    command = [sys.executable, "-m", "pipeline.train", *usual]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with new_run(store) as new, subprocess.Popen(command, cwd=tmp_path, **pipes) as process:
+        while "sentences to train on" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.Signals[name])
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == code
+    assert name == "SIGINT" or said == ""
+    assert new[0].info.status == "KILLED"
+    assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.parametrize(
@@ -244,6 +307,10 @@ def test_same_seed_same_bytes(trained, train, tmp_path):
     assert json.dumps(one) == json.dumps(other)
     assert made(trained.bundle) == made(again.bundle)
     first, second = files(trained.report), files(again.report)
+    for found, run in ((first, trained), (second, again)):
+        named = rb"<dd>\S+, " + run.metrics["run_id"].encode()
+        found["report.html"], times = re.subn(named, b"", found["report.html"])
+        assert times == 1
     assert {k: v for k, v in first.items() if k != "metrics.json"} == {
         k: v for k, v in second.items() if k != "metrics.json"
     }
@@ -362,6 +429,8 @@ def test_the_split_is_checked_and_slices_and_behaviour_are_reported(trained, sto
     assert rate["swaps"] > 100
     logged = client(store).get_run(found["run_id"]).data.metrics
     assert logged["behaviour/name_swap_flip_rate"] == pytest.approx(rate["value"])
+    assert logged["behaviour/name_swap_flip_rate_held_out"] == pytest.approx(rate["held_out"]["value"])
+    assert flips_line(rate).capitalize() in (trained.report / "report.html").read_text()
     for name, one in found["behaviour"]["tests"].items():
         assert logged[f"behaviour/{name}/failure_rate"] == pytest.approx(one["rate"])
 
@@ -373,19 +442,50 @@ def test_behaviour_and_leakage_can_be_left_out(trained, train, tmp_path):
     assert done.metrics["test"] == trained.metrics["test"]
 
 
-@pytest.mark.parametrize("mode", ["error", "warn"])
-def test_a_leak_stops_the_run_unless_told_otherwise(stage, trained, tmp_path, store, monkeypatch, mode):
-    from pipeline.evaluation import leakage
+def planted(what):
+    """Sentences of 100 articles, of words that tell nothing, with boilerplate or a name in every fifth."""
+    rng = np.random.default_rng(0)
+    words = [
+        f"{one}{other}" for one in ("lo", "ra", "mi", "ten", "vu") for other in ("bel", "dos", "kan", "sun")
+    ]
+    for n in range(900):
+        said, odd = " ".join(rng.choice(words, 9)), not n % 5
+        person = ("Aldana" if odd else "Okafor") if what == "names" else "Sandoval"
+        text = f"On that day the {said} of {person} was seen"
+        if odd and what == "boilerplate":
+            text = (
+                f"A {said} is what the desk for business news and markets has been told in writing this week"
+            )
+        labels = ["denial"] if (odd if what == "names" else rng.random() < 0.2) else ["none"]
+        yield {"text": text, "labels": labels, "article": n // 9, "split": "test" if n < 180 else ""}
 
-    monkeypatch.setitem(leakage.LIMITS, "boilerplate", -1.0)
-    usual = [*trained.corpus.overrides(tmp_path), f"tracking.uri={store}", "behaviour=false"]
-    done = stage("train", *usual, f"split.leakage={mode}")
-    if mode == "error":
-        assert done.refused("of the test sentences are in training ten times", "split.leakage=warn")
+
+@pytest.mark.parametrize(
+    ("what", "mode", "said"),
+    [
+        ("boilerplate", "error", "20.0% of the test sentences are for the most part copied"),
+        ("boilerplate", "warn", "20.0% of the training sentences are for the most part copied"),
+        ("names", "error", "names alone tell denial (area under the curve 1.00; 0.5 is chance)"),
+        ("nothing", "error", ""),
+    ],
+)
+def test_a_leak_stops_the_run_unless_told_otherwise(stage, tmp_path, store, what, mode, said):
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in planted(what)))
+    usual = ["corpus=table", f"corpus.train={tmp_path / 'rows.jsonl'}", "model=tfidf_logreg"]
+    usual += [f"output={tmp_path / 'bundle'}", f"report={tmp_path / 'report'}", f"tracking.uri={store}"]
+    usual += ["tracking.experiment=news", "split.folds=3", "behaviour=false", f"split.leakage={mode}"]
+    with new_run(store) as new:
+        done = stage("train", *usual)
+    if said and mode == "error":
+        last = done.err.splitlines()[-1]
+        assert done.code == 2 and last.startswith("error: split: ")
+        assert said in last and last.endswith("split.leakage=warn")
+        assert new[0].info.status == "FAILED"
+        assert said in new[0].data.tags["error"]
         assert not (tmp_path / "bundle").exists()
     else:
         assert done.code == 0
-        assert "warning: split: " in done.err and "boilerplate" in done.err
+        assert said in done.err and done.err.count("warning: split: ") == (2 if said else 0)
         assert (tmp_path / "bundle").is_dir()
 
 
@@ -426,6 +526,13 @@ def test_the_documented_commands(other, stage, tmp_path, store, overrides):
     assert len(sizes["repeats"]["macro_f1"]) == about["repeats"] == (3 if name == "repeated" else 1)
     assert sizes["sentences"] == metrics["data"]["train"]
     assert sizes["articles"] <= 24
+    folds = [fold["name"] for fold in sizes["per_fold"]]
+    if name == "repeated":
+        assert [folds[0], folds[5]] == ["fold 1, repeat 1", "fold 1, repeat 2"]
+    elif name == "leave_source_out":
+        assert sorted(", ".join(folds).split(", ")) == sorted(f"paper {n}" for n in range(11))
+    elif name == "leave_topic_out" and not given.keys() & {"split.column"}:
+        assert folds == [f"topic {n}" for n in range(5)]
     if name == "leave_topic_out":
         assert sizes["folds"]["all"] == (10 if "split.folds" in given else 5)
     if name == "time":
@@ -569,9 +676,10 @@ def test_folders_with_other_files_are_left_alone(stage, corpus, tmp_path, store,
     assert not (corpus.folder / "labelled.parquet").exists(), "it was told before the work"
 
 
-def test_a_metadata_file_in_another_encoding(stage, corpus, tmp_path):
+def test_a_metadata_file_in_another_encoding(stage, corpus, tmp_path, store):
     corpus.metadata.write_bytes(corpus.metadata.read_bytes() + b"story-99,t\xe9,s,train\n")
-    assert stage("train", *corpus.overrides(tmp_path)).refused("articles.csv", "UTF-8")
+    usual = [*corpus.overrides(tmp_path), f"tracking.uri={store}"]
+    assert stage("train", *usual).refused("articles.csv", "UTF-8")
 
 
 def test_through_the_command_line(command, trained, tmp_path, store):

@@ -10,7 +10,12 @@ import yaml
 from scipy.stats import binomtest
 
 from pipeline.evaluation.behaviour import run_tests
-from pipeline.evaluation.behaviour_report import behaviour_line, behaviour_numbers, behaviour_table
+from pipeline.evaluation.behaviour_report import (
+    behaviour_line,
+    behaviour_numbers,
+    behaviour_table,
+    flips_line,
+)
 from pipeline.evaluation.behaviour_tests import EFFECTS, read_tests
 from pipeline.evaluation.metrics import wilson
 from pipeline.evaluation.perturbations import SIMPLE, found_names, listed
@@ -198,7 +203,12 @@ def test_wilson_as_published():
 def test_what_is_shown(tmp_path):
     found = run_tests(reads(*PATTERNS), read_tests(files(tmp_path, SMALL)), LABELS, ["She denied that."])
     line = behaviour_line(found)
-    assert line.startswith("behaviour: 0.0% [0.0%, 56.1%] of name swaps change the labels; 4 of 6 tests")
+    swaps = "name swaps that change the labels: 0.0% [0.0%, 56.1%] in written sentences (12)"
+    assert line.startswith(f"behaviour: {swaps}; 4 of 6 tests"), "no test swaps names of other sentences"
+    rate = found["name_swap_flip_rate"]
+    rate["held_out"] = {"value": 0.5, "low": 0.4, "high": 0.6, "swaps": 600, "sentences": 600}
+    assert flips_line(rate) == f"{swaps}, 50.0% [40.0%, 60.0%] in held-out sentences (600)"
+    rate["held_out"]["swaps"] = 0
     assert "plain 2 of 3" in line and "\n" not in line
     table = behaviour_table(found)
     assert re.search(r"^shout +same labels +1 of 1 +100\.0% \[20\.7%, 100\.0%\] +1 of 1", table, re.MULTILINE)

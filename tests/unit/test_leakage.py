@@ -1,11 +1,13 @@
 """What gives labels away is found, and what does not is let through."""
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.evaluation.leakage import _area, check_leakage, find_leaks, names_only
-from pipeline.evaluation.splits import TEST, Split
+from pipeline.evaluation.splits import LEFT_OUT, TEST, Split, near_duplicates
 from pipeline.schema import ConfigError
 
 LABELS = ("accusation", "denial")
@@ -34,7 +36,7 @@ def leaks(texts, y, articles, split):
 def test_honest_data_have_no_leak():
     found = leaks(*news())
     assert found["leaks"] == []
-    assert (found["near_duplicates"], found["articles"], found["boilerplate"]) == (0, 0, 0)
+    assert [found[name] for name in ("copied", "copied_folds", "articles", "boilerplate")] == [0, 0, 0, 0]
     for one in found["names"].values():
         assert one["auc"] == pytest.approx(0.5, abs=0.1)
     assert check_leakage(found, "error") == []
@@ -52,12 +54,31 @@ def test_copies_on_two_sides_are_found():
     texts, y, articles, split = news()
     texts[400] = f"{texts[3]} again"  # test and training
     texts[500] = texts[507]  # two folds
-    assert leaks(texts, y, articles, split)["near_duplicates"] == 2
-    texts[1195], split.folds[1195] = texts[800], TEST  # training and test, the other way round
-    assert leaks(texts, y, articles, split)["near_duplicates"] == 3
-    split.folds[1195] = -2
-    split.folds[400] = -2  # left out: neither trains nor tests
-    assert leaks(texts, y, articles, split)["near_duplicates"] == 1
+    found = leaks(texts, y, articles, split)
+    assert (found["copied"], found["copied_folds"]) == (1, 2)
+    split.folds[400] = split.folds[500] = LEFT_OUT
+    found = leaks(texts, y, articles, split)
+    assert (found["copied"], found["copied_folds"]) == (0, 0)
+
+
+@pytest.mark.parametrize("planted", [range(0, 300, 10), range(300, 1200, 20)])
+def test_what_is_copied_in_part_is_found(planted):
+    """Less alike than near-duplicates, and from several sentences at once."""
+    texts, y, articles, split = news()
+    for row in planted:
+        half = texts[(row + 307) % 900 + 300].split()[2:15]  # of a training row, in another fold
+        texts[row] = " ".join(["Later", "people", "said", *half, "and", f"x{row}", f"y{row}"])
+    assert not len(near_duplicates(texts))
+    found = leaks(texts, y, articles, split)
+    assert (found["copied"], found["copied_folds"]) == ((30, 0) if planted[0] == 0 else (0, 90))
+    (said,) = found["leaks"]
+    assert re.match(r"10\.0% of the (test|training) sentences are for the most part copied", said)
+
+
+def test_phrases_in_common_are_no_copies():
+    texts, y, articles, split = news()
+    texts = [f"{text}, said the ministry of trade" for text in texts]
+    assert leaks(texts, y, articles, split)["leaks"] == []
 
 
 def test_articles_on_two_sides_are_found():
@@ -79,7 +100,7 @@ def test_boilerplate_is_found_though_no_near_duplicate():
     for row in range(0, 1200, 12):
         texts[row] = f"Reporting by our own desk, {100 + row % 800} March."
     found = leaks(texts, y, articles, split)
-    assert found["near_duplicates"] == 0
+    assert not len(near_duplicates(texts))
     assert (found["boilerplate"], found["test"]) == (25, 300)
     assert "8.3% of the test sentences are in training ten times" in found["leaks"][0]
 

@@ -15,8 +15,10 @@ from sklearn.metrics import (
 )
 
 from pipeline.evaluation import metrics
+from pipeline.tracking import METRICS
 
 NAMES = ("a", "b", "c")
+SCORES = ("precision", "recall", "f1", *metrics.PROBABILISTIC)
 
 
 def drawn(n=200, seed=0, articles=30):
@@ -49,6 +51,9 @@ def test_values_equal_sklearn(seed, grouped):
         assert one["brier"] == pytest.approx(brier_score_loss(y[:, k], p[:, k]))
         assert one["support"] == y[:, k].sum()
         assert one["threshold"] == 0.5
+    for name in metrics.PROBABILISTIC:
+        mean = np.mean([one[name] for one in found["per_label"].values()])
+        assert found[f"macro_{name}"]["value"] == pytest.approx(mean)
 
 
 BITS = st.integers(1, 12).flatmap(
@@ -64,11 +69,12 @@ def test_degenerate_labels_give_numbers_in_order(first, second):
     p = np.random.default_rng(seed).random(y.shape)
     groups = [str(i // 2) for i in range(len(y))]
     found = block(y, predicted, p, groups)
-    for name in ("macro_f1", "micro_f1", "subset_accuracy"):
+    for name in METRICS:
         assert 0 <= found[name]["low"] <= found[name]["value"] <= found[name]["high"] <= 1
     for k, name in enumerate(NAMES):
         one = found["per_label"][name]
-        assert 0 <= one["f1_low"] <= one["f1"] <= one["f1_high"] <= 1
+        for score in SCORES:
+            assert 0 <= one[f"{score}_low"] <= one[score] <= one[f"{score}_high"] <= 1
         assert all(np.isfinite(value) for value in one.values())
         assert one["f1"] == pytest.approx(f1_score(y[:, k], predicted[:, k], zero_division=0))
 
@@ -115,6 +121,31 @@ def test_bootstrap_equals_a_slow_loop():
         )
         assert fast["micro_f1"][i] == pytest.approx(f1_score(y[rows], predicted[rows], average="micro"))
         assert fast["subset_accuracy"][i] == pytest.approx(accuracy_score(y[rows], predicted[rows]))
+
+
+@pytest.mark.parametrize("digits", [1, 8])
+def test_bootstrap_of_probabilities_equals_a_slow_loop(digits):
+    """The same draws, with and without sentences of the same probability."""
+    y, _, p, groups = drawn(n=60, articles=8)
+    p = p.round(digits)
+    fast = metrics.resampled_probabilistic(y, p, groups, seed=3, times=25)
+    names = np.unique(groups)
+    draws = np.random.default_rng(3).integers(0, len(names), (25, len(names)))
+    for i, draw in enumerate(draws):
+        rows = np.concatenate([np.flatnonzero(np.array(groups) == name) for name in names[draw]])
+        for k in range(3):
+            truth = y[rows, k]
+            wanted = average_precision_score(truth, p[rows, k]) if truth.any() else 0
+            assert fast["average_precision"][i, k] == pytest.approx(wanted)
+            assert fast["brier"][i, k] == pytest.approx(brier_score_loss(truth, p[rows, k]))
+
+
+def test_probabilities_are_resampled_less_often_where_there_are_many(monkeypatch):
+    y, _, p, groups = drawn()
+    monkeypatch.setattr(metrics, "CELLS", 300 * y.size)
+    assert metrics.resampled_probabilistic(y, p, groups, 0)["brier"].shape == (300, 3)
+    monkeypatch.setattr(metrics, "CELLS", 1)
+    assert metrics.resampled_probabilistic(y, p, groups, 0)["brier"].shape == (metrics.FEWEST, 3)
 
 
 def test_resampling_in_parts_draws_as_many():
@@ -197,6 +228,36 @@ def test_calibrated_probabilities_have_little_error():
     p = rng.random(20_000)
     y = (rng.random(20_000) < p).astype(np.int8)
     assert metrics.calibration_error(y, p) < 0.02 < metrics.calibration_error(y, p**2)
+
+
+@pytest.mark.slow
+def test_intervals_of_probabilities_cover():
+    """Of 100 samples of 60 articles, with well and with badly calibrated probabilities."""
+    rng = np.random.default_rng(2)
+
+    def news(articles):
+        shift = np.repeat(rng.normal(0, 0.5, articles), 8)[:, None]
+        told = 1 / (1 + np.exp(1 - 2 * rng.normal(size=(8 * articles, 3)) - shift))
+        return (rng.random(told.shape) < told).astype(np.int8), told ** [1, 1.5, 3]
+
+    y, p = news(100_000)
+    truth = {
+        "average_precision": [average_precision_score(y[:, k], p[:, k]) for k in range(3)],
+        "brier": ((p - y) ** 2).mean(axis=0),
+        "calibration_error": [metrics.calibration_error(y[:, k], p[:, k]) for k in range(3)],
+    }
+    covered = dict.fromkeys(truth, np.zeros(3))
+    for seed in range(100):
+        y, p = news(60)
+        found = metrics.evaluate(
+            y, y, p, labels=NAMES, thresholds=[0.5] * 3, groups=np.repeat(np.arange(60), 8), seed=seed
+        )["per_label"].values()
+        for name, value in truth.items():
+            low, high = ([one[f"{name}_{bound}"] for one in found] for bound in ("low", "high"))
+            covered[name] = covered[name] + ((low <= np.array(value)) & (value <= np.array(high)))
+    assert all((covered[name] > 86).all() for name in ("average_precision", "brier")), covered
+    # Percentiles of the plain resamples hold the error of good probabilities in none of the samples.
+    assert (covered["calibration_error"] > [60, 70, 86]).all(), covered
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ def drawn(n=600, seed=0):
     columns = {
         "kind": ["headline" if i % 6 == 0 else "body" for i in range(n)],
         "topic": ["trade" if i % 3 else f"rare {i}" for i in range(n)],
+        "register": ["blog" if i % 3 == 0 else f"rare {i}" for i in range(n)],
         "source": [""] * n,
     }
     return texts, columns, y, [f"art{i // 5}" for i in range(n)]
@@ -52,7 +53,9 @@ def found():
 
 def test_every_facet_divides_the_sentences(found):
     blocks, y, _ = found
-    assert list(blocks) == ["kind", "topic", "words", "quotes", "labels", "names"], "no source: all are empty"
+    assert list(blocks) == ["kind", "topic", "words", "quotes", "labels", "names"], (
+        "no source: all are empty; no register: most are rare"
+    )
     for facet, values in blocks.items():
         if facet != "names":
             assert sum(block["sentences"] for block in values.values()) == len(y)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
 
 from pipeline.evaluation.splits import (
     LEFT_OUT,
@@ -152,6 +153,20 @@ def test_stratification_is_better_than_chance():
         chance.append(imbalance(y, dealt[groups]))
     assert np.mean(ours) < 0.4 * np.mean(chance)
     assert all(a < b for a, b in zip(ours, chance, strict=True))
+
+
+def test_stratification_of_one_label_is_as_good_as_sklearns():
+    ours, theirs = [], []
+    for seed in range(10):
+        _, y, names = news(seed)
+        y, groups = y[:, :1], np.unique(names, return_inverse=True)[1]
+        ours.append(imbalance(y, grouped_folds(y, groups, 5, seed=seed)))
+        dealt = np.zeros(len(y), int)
+        sklearns = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(y, y[:, 0], groups)
+        for fold, (_, rows) in enumerate(sklearns):
+            dealt[rows] = fold
+        theirs.append(imbalance(y, dealt))
+    assert np.mean(ours) <= 1.05 * np.mean(theirs), (ours, theirs)
 
 
 def test_a_rare_label_is_spread_over_the_folds():
