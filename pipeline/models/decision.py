@@ -14,6 +14,8 @@ from pipeline.schema import ConfigError, Task
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
 
+LEAST_REACHED = 0.1  # of F, or precision, by a threshold that means something
+
 
 class Decision(Estimator):
     """Calibrate scores and choose one threshold per label.
@@ -49,6 +51,10 @@ class Decision(Estimator):
     -----
     `fit` must see scores of sentences that the scorer was not trained on (out-of-fold).
 
+    A label whose best threshold reaches less than 0.1, as one with a single example that another fold's
+    model never saw, is given only above all scores seen: of nearly equal thresholds the best may be to
+    give it to every sentence (Yang 2001: SCutFBR).
+
     References
     ----------
     Platt, J. (1999). Probabilistic outputs for support vector machines.
@@ -58,6 +64,7 @@ class Decision(Estimator):
     Vovk, Gammerman & Shafer (2005). Algorithmic learning in a random world: conformal prediction by
     label, for `error_rate`.
     Guo, C. et al. (2017). On calibration of modern neural networks: vector scaling, for "multiclass".
+    Yang, Y. (2001). A study of thresholding strategies for text categorization.
     """
 
     def __init__(
@@ -188,13 +195,17 @@ class Decision(Estimator):
         precision = hits[cut] / given[cut]
         if self.min_precision is None:
             weight, there = self.beta**2, hits[-1] or 1.0
-            best = int(np.argmax((1 + weight) * hits[cut] / (given[cut] + weight * there)))
+            reached = (1 + weight) * hits[cut] / (given[cut] + weight * there)
+            best = int(np.argmax(reached))
         else:
+            reached = precision
             enough = np.flatnonzero(precision >= self.min_precision)
             best = int(enough[-1]) if len(enough) else int(np.argmax(precision))
         last = cut[best]
         if not y.any():
             return 1.0
+        if reached[best] < LEAST_REACHED:
+            return float(np.nextafter(ranked[0], 2.0))
         if last + 1 == len(ranked):
             return float(ranked[last])
         middle = (ranked[last] + ranked[last + 1]) / 2

@@ -586,7 +586,7 @@ def test_multiclass(single, train, tmp_path):
 def test_multiclass_needs_one_label_a_sentence(trained, train, tmp_path):
     from pipeline.schema import InputError
 
-    with pytest.raises(InputError, match="multiclass needs exactly one label"):
+    with pytest.raises(InputError, match="task multiclass takes one label a sentence"):
         train(trained.corpus, tmp_path, "labels.task=multiclass")
 
 

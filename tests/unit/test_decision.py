@@ -8,7 +8,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.calibration import _SigmoidCalibration
 
-from pipeline.models.decision import Decision, platt, prevalence
+from pipeline.models.decision import LEAST_REACHED, Decision, platt, prevalence
 from pipeline.schema import ConfigError, PipelineError
 
 CASES = st.lists(
@@ -54,8 +54,11 @@ def test_thresholds_maximise_f_beta(rows, beta):
     def measure(truth, given):
         return f_beta(truth, given, beta)
 
-    reached = measure(y[:, 0], decision.labels(probabilities)[:, 0])
-    assert reached == pytest.approx(best(measure, probabilities[:, 0], y[:, 0]))
+    given, most = decision.labels(probabilities)[:, 0], best(measure, probabilities[:, 0], y[:, 0])
+    if most < LEAST_REACHED:
+        assert not given.any()
+    else:
+        assert measure(y[:, 0], given) == pytest.approx(most)
 
 
 @settings(max_examples=120, deadline=None)
@@ -76,7 +79,19 @@ def test_min_precision_gives_the_lowest_threshold_that_reaches_it(rows, least):
         assert given.sum() == max(reaching)
     else:
         precise = best(precision, p, y[:, 0])
-        assert precision(y[:, 0], given) == pytest.approx(precise)
+        wanted = 0.0 if precise < LEAST_REACHED else precise
+        assert precision(y[:, 0], given) == pytest.approx(wanted)
+
+
+def test_a_label_that_no_score_tells_is_not_given_to_every_sentence():
+    """As one with a single example: the model that scored it had seen none."""
+    scores, y = drawn(n=300)
+    scores[7, 1], y[:, 1] = scores[:, 1].min() - 5, 0
+    scores[:, 2], y[:, 2] = -20.0, 0
+    y[7, 1:] = 1
+    for decision in (Decision(), Decision(beta=2.0), Decision(min_precision=0.9)):
+        decision.fit(scores, y)
+        assert decision.labels(decision.probabilities(scores)).sum(axis=0)[1:].tolist() == [0, 0]
 
 
 def test_thresholds_lie_between_probabilities():
