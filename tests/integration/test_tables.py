@@ -1,5 +1,6 @@
 """From a table of any labelled texts to a classifier that predicts, reports and is evaluated."""
 
+import html
 import json
 
 import pytest
@@ -176,6 +177,47 @@ def test_evaluate(multilingual, stage, tmp_path):
     found = json.loads((tmp_path / "e.json").read_text(encoding="utf-8"))
     assert found["external"]["macro_f1"]["value"] == metrics["test"]["macro_f1"]["value"]
     assert set(found["by"]) == {"es", "ar", "zh", "hi"}
+
+
+def test_the_report_has_labels_and_texts_of_every_script(multilingual):
+    folder, _ = multilingual
+    page = (folder / "report" / "report.html").read_text(encoding="utf-8")
+    assert all(html.escape(name) in page for name in NAMES)
+    assert "behaviour" not in page.lower()
+    errors = json.loads((folder / "report" / "metrics.json").read_text(encoding="utf-8"))["test"]
+    if errors["subset_accuracy"]["value"] < 1:
+        assert '<blockquote dir="auto">' in page
+
+
+def test_suggest_what_to_label_and_what_to_look_at_again(multilingual, stage, tmp_path):
+    folder, _ = multilingual
+    new = jsonl(tmp_path / "new.jsonl", [{"text": texts[5]} for one in SENTENCES.values() for texts in one])
+    label = ("suggest", f"input={new}", "unit=sentence", f"model_uri={folder / 'bundle'}", "count=3")
+    relabel = (
+        "suggest",
+        "what=relabel",
+        f"out_of_fold={folder / 'report' / 'out_of_fold.parquet'}",
+        "count=3",
+    )
+    for n, arguments in enumerate((label, relabel)):
+        output = tmp_path / f"{n}.jsonl"
+        done = stage(*arguments, f"output={output}")
+        assert done.code == 0, done.err
+        assert 0 < len(output.read_text(encoding="utf-8").splitlines()) <= 3
+
+
+def test_compare(multilingual, stage, tmp_path, store):
+    folder, _ = multilingual
+    done = stage(
+        *("train", "corpus=table", f"corpus.train={folder / 'train.jsonl'}", "split.folds=3"),
+        *(f"corpus.test={folder / 'test.jsonl'}", "model=tfidf_svm", *outputs(tmp_path, store)),
+    )
+    assert done.code == 0, done.err
+    runs = f"runs=[{folder / 'report'},{tmp_path / 'report'}]"
+    done = stage("compare", runs, f"output={tmp_path / 'c.json'}", f"tracking.uri={store}")
+    assert done.code == 0, done.err
+    assert len(json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))["runs"]) == 2
+    assert html.escape(NAMES[1]) in (tmp_path / "c.html").read_text(encoding="utf-8")
 
 
 # --- the command line ---------------------------------------------------------------------------------
