@@ -2,7 +2,11 @@
 
 import html
 import json
+import resource
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from pipeline.bundle import load
@@ -381,3 +385,34 @@ def test_public_sets_that_names_tell_much_of(shared, compose, capsys, name):
     assert set(data.split.folds[data.split.train]) == set(range(5))
     assert leaks(data, config)["leaks"]
     assert "warning: split: names alone tell" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("classes", "rows", "choice", "gigabytes"),
+    [
+        (2000, 20_000, "words, pairs and triples, character n-grams, word vectors; centroids", 6),
+        (3, 200_000, "words, pairs and triples; linear SVM", 2),
+    ],
+)
+@pytest.mark.slow
+def test_many_classes_and_many_rows(tmp_path, store, classes, rows, choice, gigabytes):
+    """In a process of its own, whose memory is measured."""
+    rng = np.random.default_rng(0)
+    names = rng.choice(list("bdfgklmnprst"), (3 * classes + 3000, 6))
+    words = np.array(["".join(name) for name in names])
+    own = 3 * (np.arange(rows) % classes)[:, None] + rng.integers(0, 3, (rows, 2))
+    texts = np.hstack([words[own], words[rng.integers(3 * classes, len(words), (rows, 6))]])
+    made = (
+        {"text": " ".join(text), "labels": f"class {i % classes}"} for i, text in enumerate(texts.tolist())
+    )
+    path = jsonl(tmp_path / "a.jsonl", made)
+    command = [sys.executable, "-m", "pipeline.train", "corpus=table", f"corpus.train={path}"]
+    done = subprocess.run(
+        [*command, *outputs(tmp_path, store)], capture_output=True, text=True, cwd=tmp_path, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"chosen within the training part: {choice}" in done.stdout
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < gigabytes * 1e6
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert metrics["data"]["train"] + metrics["data"]["test"] + metrics["data"]["left_out"] == rows
+    assert metrics["test"]["subset_accuracy"]["value"] > 0.9
