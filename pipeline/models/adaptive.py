@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 WORDS, CHARS, VECTORS = "words, pairs and triples", "character n-grams", "word vectors"
 # What memory and minutes allow.
 WEIGHTS = 15_000_000  # of one kind, of all labels together: 60 MB
-MOST_FEATURES, FEWEST_FEATURES = 300_000, 10_000  # of one kind
+MOST_FEATURES, FEWEST_FEATURES = 300_000, 20_000  # of one kind; with fewer, pairs crowd out rare words
 ANCHORS, ANCHOR_LABELS = 2000, 30  # n-grams of anchors: so many, up to so many labels
 CHARACTERS = 12_000_000  # in all texts, up to where their n-grams are used
 VECTOR_TEXTS = 50_000  # texts up to which word vectors, and the network, are used
@@ -186,12 +186,12 @@ def choose(usual: Choice, texts: Sequence[str], y: Labels, seed: int) -> Choice:
 
     Notes
     -----
-    The sample has up to 1,500 texts of the 12 most frequent labels, in three folds. A choice is
-    compared text by text with the usual one: whether the highest score is that of a true label. The
-    standard error is that of the mean difference (Breiman et al. 1984, turned round: a deviation has
-    to earn its place).
+    The sample has up to 1,500 texts of the 12 most frequent labels (300 with centroids), in three folds.
+    A choice is compared text by text with the usual one: whether the highest score is that of a true
+    label. The standard error is that of the mean difference (Breiman et al. 1984, turned round: a
+    deviation has to earn its place).
     """
-    rows, labels = _sample(texts, y, seed)
+    rows, labels = _sample(texts, y, seed, NETWORK_LABELS if usual.centroids else CHOICE_LABELS)
     if len(rows) < CHOICE_LEAST:
         return usual
     chosen, truth = [texts[i] for i in rows], y[np.ix_(rows, labels)]
@@ -225,9 +225,11 @@ def _better(usual: Choice, right: dict[Choice, Floats]) -> Choice:
     return best
 
 
-def _sample(texts: Sequence[str], y: Labels, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows and the labels that a choice is made on."""
-    labels = np.sort(np.argsort(-y.sum(axis=0), kind="stable")[:CHOICE_LABELS])
+def _sample(
+    texts: Sequence[str], y: Labels, seed: int, most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows and the labels, `most` of them, that a choice is made on."""
+    labels = np.sort(np.argsort(-y.sum(axis=0), kind="stable")[:most])
     exclusive = bool((y.sum(axis=1) == 1).all())
     rows = np.flatnonzero(y[:, labels].any(axis=1)) if exclusive else np.arange(len(texts))
     rows = np.random.default_rng(seed).permutation(rows)[:CHOICE_TEXTS]

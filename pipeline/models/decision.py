@@ -274,8 +274,8 @@ def platt(scores: Floats, y: Labels) -> tuple[float, float]:
 def vector_scaling(scores: Floats, y: Labels) -> tuple[Floats, Floats]:
     """Return slopes and intercepts, of shape (n_labels,), of the softmax that best maps scores to classes.
 
-    One slope for all classes; intercepts are drawn to 0, the more the fewer the texts. Of more than four million
-    scores (2,000 classes of 2,000 texts) as many are drawn.
+    One slope for all classes; intercepts are drawn to 0, the more the fewer the texts. Of more than four
+    million scores (2,000 classes of 2,000 texts) as many are drawn.
     """
     from scipy.optimize import minimize
     from scipy.special import softmax
