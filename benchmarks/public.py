@@ -5,8 +5,8 @@
 
 FOLDER has a folder for each set with train.jsonl and test.jsonl (`text`, `labels`). All train on the
 same rows: those of the training file that the test does not repeat. Figures are kept in --results
-after each fit; --redraw makes the tables from them. A peer whose package is missing is left out, and
-named.
+after each fit; --redraw makes the tables from them. A classifier that fails, or whose package is missing,
+is left out, and named.
 """
 
 from __future__ import annotations
@@ -127,8 +127,6 @@ def fits(name: str, data: Data, rows: Any, given: argparse.Namespace, seed: int)
 
 def run(given: argparse.Namespace) -> Iterator[Point]:
     """Yield a point for each set and classifier; with few labels, for each number of them and seed."""
-    from pipeline.schema import ConfigError
-
     for name in given.sets or sorted(path.parent.name for path in given.folder.glob("*/train.jsonl")):
         _, data = load(given.folder / name, given.models[0] if given.models else MODELS[0], 7)
         draws = [(s, seed) for s in given.shots for seed in range(given.seeds)] or [(None, 7)]
@@ -138,8 +136,8 @@ def run(given: argparse.Namespace) -> Iterator[Point]:
             for method, fit in fits(name, data, rows, given, seed):
                 try:
                     yield point(name, method, data, rows, fit(), **more)
-                except (ConfigError, ModuleNotFoundError) as error:
-                    print(f"{method} left out: {error}", flush=True)
+                except Exception as error:  # one of many fits, of hours: the others count
+                    print(f"{name}, {method} left out: {type(error).__name__}: {error}", flush=True)
 
 
 def table(points: Sequence[Point]) -> str:
@@ -152,10 +150,11 @@ def table(points: Sequence[Point]) -> str:
         lines = [f"**{name}**: {sizes}", ""]
         head = ["", "macro-F1", "micro-F1", "accuracy", "training", "texts/s", "MB"]
         lines += [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-        fastest = min(p["train_seconds"] for p in mine)
+        fastest = max(min(p["train_seconds"] for p in mine), 1e-3)
         for p in sorted(mine, key=lambda p: -p["micro_f1"]["value"]):
             cells = [f"{p[s]['value']:.3f} [{p[s]['low']:.3f}, {p[s]['high']:.3f}]" for s in SCORES]
-            cells += [f"{p['train_seconds'] / fastest:.0f}×", f"{p['texts_per_second']:,.0f}"]
+            seconds = p["train_seconds"]
+            cells += [f"{seconds:,.1f} s, {seconds / fastest:.0f}×", f"{p['texts_per_second']:,.0f}"]
             lines.append(f"| {' | '.join([p['method'], *cells, format(p['megabytes'], '.1f')])} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)

@@ -113,7 +113,8 @@ def corpus_of(config: DictConfig) -> Data:
     data = split(corpus.table, corpus.labels, config)
     for warning in [*corpus.warnings, *left_out_rows(data.table, data.split.left_out, corpus.places)]:
         warn(f"{warning}")
-    say(f"task: {corpus.labels.task}, {len(corpus.labels.names)} labels")
+    told = "" if config.labels.task else " (told from how they are written; task=… says otherwise)"
+    say(f"task: {corpus.labels.task}, {len(corpus.labels.names)} labels{told}")
     return data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
@@ -17,6 +18,9 @@ from pipeline.schema import InputError, LabelSet
 
 SHOWN = 5
 ALIKE = 0.85  # of two names' letters, from where one may be a slip for the other
+RARE, FREQUENT = 0.2, 20  # a slip has so small a share of the rows that the name itself has, of so many
+SEPARATORS = (";", "|", ",")
+_DIGITS = re.compile(r"\d+")
 GIVES_AWAY, ELSEWHERE, ENOUGH = 0.995, 0.0005, 20  # a topic's own word is not that regular
 
 Places = Mapping[str, str]
@@ -58,6 +62,7 @@ def check(
     warnings += _unseen(usable, support, labels, places)
     warnings += _rare(support, labels, folds)
     warnings += _misspelt(train, support, places["train"])
+    warnings += _joined(train, support, places["train"])
     warnings += _contradictions(usable, places)
     warnings += _shared_groups(usable)
     warnings += _mojibake(usable, places)
@@ -165,26 +170,46 @@ def _misspelt(train: pa.Table, support: Counter[str], place: str) -> list[str]:
         folded[name.casefold()].append(name)
     for usual, *others in folded.values():
         slips |= dict.fromkeys(others, usual)
-    rare = [name for name, n in support.items() if n <= 2 and name not in slips and len(name) > 3]
-    frequent = [name for name, n in support.items() if n >= 20]
+    frequent = [name for name, n in support.most_common() if n >= FREQUENT]
+    most = RARE * max(support.values(), default=0)
+    rare = [name for name, n in support.items() if n <= most and name not in slips and len(name) > 3]
     if len(rare) * len(frequent) <= 20_000:
         for name in rare:
-            if close := [other for other in frequent if _alike(name, other)]:
-                slips[name] = close[0]
-    if not slips:
-        return []
+            much = (other for other in frequent if support[name] <= RARE * support[other])
+            if close := next((other for other in much if _alike(name, other)), None):
+                slips[name] = close
+    return _of_rows(
+        train, place, {n: f"label {n!r}; is it {usual!r} misspelt?" for n, usual in slips.items()}
+    )
+
+
+def _joined(train: pa.Table, support: Counter[str], place: str) -> list[str]:
+    """Warn of names that are several others', joined by a separator."""
+    said = {}
+    for name in support:
+        for separator in SEPARATORS:
+            parts = [part.strip() for part in name.split(separator)]
+            if len(parts) > 1 and all(support[part] for part in parts):
+                said[name] = (
+                    f"label {name!r}, whose parts are labels too; for several labels a row: "
+                    f"task=multilabel corpus.separator='{separator}'"
+                )
+    return _of_rows(train, place, said)
+
+
+def _of_rows(train: pa.Table, place: str, said: Mapping[str, str]) -> list[str]:
+    """Return what is to be said of each name, behind the numbers of its rows."""
     numbers = defaultdict(list)
-    for _, number, given in _rows(train):
+    for _, number, given in _rows(train) if said else ():
         for name in given:
-            if name in slips:
+            if name in said:
                 numbers[name].append(number)
-    return [
-        f"{place} {_numbers(found)}: label {name!r}; is it {slips[name]!r} misspelt?"
-        for name, found in numbers.items()
-    ]
+    return [f"{place} {_numbers(found)}: {said[name]}" for name, found in numbers.items()]
 
 
 def _alike(one: str, other: str) -> bool:
+    if _DIGITS.sub("0", one) == _DIGITS.sub("0", other):  # numbered on purpose
+        return False
     matcher = SequenceMatcher(None, one, other)
     return matcher.quick_ratio() >= ALIKE and matcher.ratio() >= ALIKE
 
@@ -197,15 +222,16 @@ def _like(name: str, known: Sequence[str]) -> str:
 
 
 def _contradictions(table: pa.Table, places: Places) -> list[str]:
-    """Warn of texts that occur twice with different labels."""
-    encoded = table["text"].combine_chunks().dictionary_encode()
+    """Warn of texts that occur twice, but for case and spaces, with different labels."""
+    plain = pa.array([" ".join(text.casefold().split()) for text in table["text"].to_pylist()])
+    encoded = plain.dictionary_encode()
     counts = np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary))
     twice = np.flatnonzero(counts[encoded.indices.to_numpy()] > 1)
     seen: dict[str, list[tuple[str, int, tuple[str, ...]]]] = defaultdict(list)
     for text, (part, number, given) in zip(
-        table["text"].take(twice).to_pylist(), _rows(table.take(twice)), strict=True
+        plain.take(twice).to_pylist(), _rows(table.take(twice)), strict=True
     ):
-        if text.strip():
+        if text:
             seen[text].append((part, number, tuple(sorted(given))))
     odd = [rows for rows in seen.values() if len({given for _, _, given in rows}) > 1]
     if not odd:
@@ -213,7 +239,9 @@ def _contradictions(table: pa.Table, places: Places) -> list[str]:
     examples = []
     for rows in odd[:3]:
         other = next(row for row in rows if row[2] != rows[0][2])
-        pair = " and ".join(f"{part} {n} ({_some(given) or 'none'})" for part, n, given in (rows[0], other))
+        pair = " and ".join(
+            f"{places[part]} {n} ({_some(given) or 'none'})" for part, n, given in (rows[0], other)
+        )
         examples.append(pair)
     what = "text has" if len(odd) == 1 else "texts have"
     return [f"{len(odd)} {what} different labels in different rows: {'; '.join(examples)}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,17 @@ import pyarrow as pa
 
 from pipeline.schema import ConfigError, InputError, nearest
 from pipeline.text import tables
+from pipeline.text.decoding import COMPRESSED, read_text
 from pipeline.text.readers import FORMATS
 
 Row = dict[str, Any]
 Place = tuple[int, Row]
 
 ARROW = {".arrow": "arrow", ".feather": "arrow", ".parquet": "parquet"}
-TEXT = {name: kind for name, kind in FORMATS.items() if kind in ("jsonl", "csv", "tsv")}
+TEXT = {name: kind for name, kind in FORMATS.items() if kind in ("jsonl", "csv", "tsv")} | {".json": "json"}
 PICKLES = (".pkl", ".pickle", ".p", ".joblib")
 _BATCH = 4096
+_LOOKED_AT = 1000  # lines of JSON, each of which may lack a column
 _KNOWN = ", ".join((*TEXT, *ARROW))
 
 
@@ -46,15 +49,20 @@ class Source:
     class_names: dict[str, list[str]] = field(default_factory=dict)
 
 
-def open_path(path: str | Path, wanted: Sequence[str], optional: Sequence[str] = ()) -> Source:
+def open_path(
+    path: str | Path, wanted: Sequence[str], optional: Sequence[str] = (), *, part: str = "train"
+) -> Source:
     """Open a file, a folder of files, or a folder that `datasets` saved.
 
     Parameters
     ----------
     path : path
-        .jsonl, .csv, .tsv, .parquet, .feather or .arrow, the text files also with .gz; or a folder.
+        .jsonl, .json, .csv, .tsv, .parquet, .feather or .arrow, the text files also with .gz or .zst; or
+        a folder.
     wanted, optional : sequence of str
         Columns that must be there, and those read where they are.
+    part : str, default="train"
+        The split to read of a folder that `datasets` saved, where it has such a split.
 
     Raises
     ------
@@ -67,8 +75,9 @@ def open_path(path: str | Path, wanted: Sequence[str], optional: Sequence[str] =
     if not path.is_dir():
         return _open_file(path, wanted, optional)
     if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
-        return open_dataset(str(path), None, "train", wanted, optional)
-    files = sorted(f for f in path.iterdir() if f.is_file() and _kind(f) and not f.name.startswith("."))
+        split = part if part in dataset_splits(str(path), None) else "train"
+        return open_dataset(str(path), None, split, wanted, optional)
+    files = sorted(f for f in path.iterdir() if f.is_file() and _is_part(f))
     if not files:
         raise InputError(f"{path}: no table in this folder; use files with {_KNOWN}")
     parts = [_open_file(file, wanted, optional) for file in files]
@@ -136,6 +145,11 @@ def dataset_splits(name: str, config: str | None, revision: str | None = None) -
     return dict(found) if isinstance(found, datasets.DatasetDict) else {"train": found}
 
 
+def has_test(path: str | Path) -> bool:
+    """Return whether a folder is one of several splits that `datasets` saved, with a test."""
+    return (Path(path) / "dataset_dict.json").is_file() and "test" in dataset_splits(str(path), None)
+
+
 def _open_file(path: Path, wanted: Sequence[str], optional: Sequence[str]) -> Source:
     kind = _kind(path)
     if kind is None:
@@ -153,15 +167,40 @@ def _open_file(path: Path, wanted: Sequence[str], optional: Sequence[str]) -> So
 
 def _kind(path: Path) -> str | None:
     name = path.name.lower()
-    return ARROW.get(Path(name).suffix) or TEXT.get(Path(name.removesuffix(".gz")).suffix)
+    packed = Path(name).suffix in COMPRESSED
+    return ARROW.get(Path(name).suffix) or TEXT.get(Path(Path(name).stem if packed else name).suffix)
+
+
+def _is_part(path: Path) -> bool:
+    """Return whether a file is one of a folder's tables; .json is as often what describes them."""
+    return _kind(path) not in (None, "json") and not path.name.startswith(".")
 
 
 def _text_rows(path: Path, kind: str, wanted: Sequence[str], optional: Sequence[str]) -> Iterator[Place]:
-    columns: list[str] = []
-    for place, row in tables.rows(path, kind, wanted[0]):
-        if not columns:
-            columns = _present(str(path), list(row), wanted, optional)
-        yield int(place.split()[-1]), {name: row.get(name) for name in columns}
+    every = _json_rows(path) if kind == "json" else None
+    if every is None:
+        places = tables.rows(path, "jsonl" if kind == "json" else kind, wanted[0])
+        every = ((int(place.split()[-1]), row) for place, row in places)
+    first = list(islice(every, _LOOKED_AT))
+    known = list(dict.fromkeys(name for _, row in first for name in row))
+    if first:
+        _present(str(path), known, wanted, optional)
+    for number, row in chain(first, every):
+        yield number, {name: row.get(name) for name in (*wanted, *optional)}
+
+
+def _json_rows(path: Path) -> Iterator[Place] | None:
+    """Return the rows of a whole JSON file, as pandas writes them by default; None for lines of JSON."""
+    try:
+        found = json.loads(read_text(path))
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(found, dict) and found and all(isinstance(column, dict) for column in found.values()):
+        cells = zip(*(column.values() for column in found.values()), strict=False)
+        found = [dict(zip(found, row, strict=True)) for row in cells]
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise InputError(f"{path}: must be a list of objects, as to_json(orient='records') writes it")
+    return iter(enumerate(found, 1))
 
 
 def _open_arrow(path: Path, kind: str, wanted: Sequence[str], optional: Sequence[str]) -> Source:
@@ -210,6 +249,8 @@ def _present(name: str, columns: list[str], wanted: Sequence[str], optional: Seq
     for column in wanted:
         if column not in columns:
             raise InputError(f"{name}: no column {column!r}{nearest(column, columns)}")
+        if columns.count(column) > 1:
+            raise InputError(f"{name}: two columns are named {column!r}; rename one")
     return [*wanted, *(column for column in optional if column in columns)]
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.corpora.sources import Source, dataset_splits, open_dataset, open_path
+from pipeline.corpora.sources import Source, dataset_splits, has_test, open_dataset, open_path
 from pipeline.files import encodable
 from pipeline.labels.labelset import label_set
-from pipeline.labels.values import flagged, label_names
+from pipeline.labels.values import flagged, is_number, label_names
 from pipeline.schema import FINGERPRINT, ConfigError, InputError, LabelSet
 
 SCHEMA = pa.schema(
@@ -103,15 +104,62 @@ def read_corpus(settings: Mapping[str, Any], labels: Mapping[str, Any], folds: i
         raise ConfigError(f"task={task}: must be one of {', '.join(TASKS)}")
     columns = Columns(settings["text"], settings["label"], settings["group"], settings["separator"])
     several = task in (None, "multilabel")
-    sources = _sources(settings, columns)
-    table = pa.concat_tables([_read(source, part, columns, names, several) for part, source in sources])
+    sources, table, cells = _read_all(settings, columns, names, several)
+    taken: list[str] = []
+    if task is None:
+        task = _told(table, cells)
+        if task == "multiclass" and cells.joined:
+            taken = sorted(cells.joined)
+            sources, table, _ = _read_all(settings, columns, names, several=False)
     places = {part: f"{source.name}: {source.noun}" for part, source in sources}
     places.setdefault("test", places["train"])
     found = _label_set(table, labels, task)
     table, warnings = check(table, found, places, folds, binary=task == "binary")
+    if taken:
+        warnings.append(f"labels taken for one name each, unless task=multilabel: {', '.join(taken[:5])}")
     if settings["strict"] and warnings:
         raise InputError(f"{warnings[0]} (with corpus.strict=false training goes on)")
     return Corpus(_fingerprinted(table, found), found, warnings, places)
+
+
+@dataclass(slots=True)
+class _Cells:
+    """How labels are written: the names of strings that hold several; whether lists hold none or several."""
+
+    joined: dict[str, Sequence[str]] = field(default_factory=dict)
+    lists: bool = False
+
+    def note(self, value: Any, given: Sequence[str]) -> None:
+        """Take in a cell that does not hold one name."""
+        if isinstance(value, list | tuple) or (isinstance(value, str) and value.lstrip().startswith("[")):
+            self.lists = True
+        elif given:
+            self.joined[str(value).strip()] = given
+
+
+def _read_all(
+    settings: Mapping[str, Any], columns: Columns, names: Sequence[str] | None, several: bool
+) -> tuple[list[tuple[str, Source]], pa.Table, _Cells]:
+    sources, cells = _sources(settings, columns), _Cells()
+    parts = [_read(source, part, columns, names, several, cells) for part, source in sources]
+    return sources, pa.concat_tables(parts), cells
+
+
+def _told(table: pa.Table, cells: _Cells) -> str:
+    """Return the task that the labels are written for.
+
+    A string is several names only where one of its parts is a label elsewhere, too. Where most rows of a
+    column of single names have one, the others miss theirs.
+    """
+    import pyarrow.compute as pc
+
+    sizes = pc.list_value_length(table["labels"])
+    alone = set(pc.unique(pc.list_flatten(table.filter(pc.equal(sizes, 1))["labels"])).to_pylist())
+    parts = Counter(name for names in cells.joined.values() for name in names)
+    bare = pc.sum(pc.and_(pc.equal(sizes, 0), pc.equal(table["split"], "train"))).as_py() or 0
+    several = cells.lists or any(name in alone or n > 1 for name, n in parts.items())
+    unclear = bare and (len(alone) + len(cells.joined) < 2 or 2 * bare > table.num_rows)
+    return "multilabel" if several or unclear else "multiclass"
 
 
 def _sources(settings: Mapping[str, Any], columns: Columns) -> list[tuple[str, Source]]:
@@ -124,12 +172,18 @@ def _sources(settings: Mapping[str, Any], columns: Columns) -> list[tuple[str, S
         return [
             (p, open_dataset(name, config, split, wanted, group, revision)) for p, split in parts if split
         ]
+    test = test or (train if has_test(train) else None)
     found = [("train", open_path(train, wanted, group if test else [*group, "split"]))]
-    return [*found, ("test", open_path(test, wanted, group))] if test else found
+    return [*found, ("test", open_path(test, wanted, group, part="test"))] if test else found
 
 
 def _read(
-    source: Source, part: str, columns: Columns, names: Sequence[str] | None, several: bool
+    source: Source,
+    part: str,
+    columns: Columns,
+    names: Sequence[str] | None,
+    several: bool,
+    cells: _Cells,
 ) -> pa.Table:
     """Read one source; `several` labels may stand in one string."""
     separator = columns.separator if several else None
@@ -147,6 +201,8 @@ def _read(
             )
         except InputError as error:
             raise InputError(f"{source.name}: {source.noun} {number}: {error}") from None
+        if len(given) != 1:
+            cells.note(row[one] if one else [], given)
         group = row.get(columns.group) if columns.group else None
         rows.append(
             {
@@ -169,7 +225,7 @@ def _read(
 
 def _numbered(names: Sequence[str] | None) -> list[str] | None:
     """Return configured names that whole numbers in the table stand for: not where they are numbers."""
-    return None if names is None or all(str(n).isdigit() for n in names) else [str(n) for n in names]
+    return None if names is None or all(is_number(str(n)) for n in names) else [str(n) for n in names]
 
 
 def _text(value: Any, column: str) -> str:
@@ -180,17 +236,14 @@ def _text(value: Any, column: str) -> str:
     return encodable(value)
 
 
-def _label_set(table: pa.Table, labels: Mapping[str, Any], task: str | None) -> LabelSet:
+def _label_set(table: pa.Table, labels: Mapping[str, Any], task: str) -> LabelSet:
     """Return the configured label set, completed by what the rows have."""
     import pyarrow.compute as pc
 
     flat = pc.list_flatten(table["labels"])
-    if task is None:
-        single = pc.all(pc.equal(pc.list_value_length(table["labels"]), 1)).as_py()
-        task = "multiclass" if single else "multilabel"
     if not (names := labels.get("names")):
         names = sorted(pc.unique(flat).to_pylist())
-        if all(name.isdigit() for name in names):
+        if all(map(is_number, names)):
             names.sort(key=int)
     if not names:
         raise InputError("no row has a label; check corpus.label")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -88,27 +89,54 @@ def grouped_folds(y: Labels, groups: Ints, n_folds: int, *, seed: int, jitter: f
     others, in units of each column's total. Columns are the labels, the label combinations
     (Sechidis et al. 2011), rows without a label, and rows.
     """
-    _, combination = np.unique(y, axis=0, return_inverse=True)
-    columns = np.hstack([y, np.eye(combination.max() + 1, dtype=np.int8)[combination.ravel()]])
-    columns = np.hstack([columns, np.ones((len(y), 1), np.int8)]).astype(np.float64)
     _, ids = np.unique(groups, return_inverse=True)
-    counts = np.zeros((ids.max() + 1, columns.shape[1]))
-    np.add.at(counts, ids, columns)
-    if len(counts) < n_folds:
-        raise ValueError(f"{n_folds} folds need as many articles, got {len(counts)}")
-    counts /= columns.sum(axis=0)
+    counts = _shares(y, ids)
+    size, columns = counts.shape
+    if size < n_folds:
+        raise ValueError(f"{n_folds} folds need as many articles, got {size}")
     rng = np.random.default_rng(seed)
-    shuffled = rng.permutation(len(counts))
-    unevenness = counts[shuffled].std(axis=1) * np.exp(jitter * rng.standard_normal(len(counts)))
+    shuffled = rng.permutation(size)
+    unevenness = _deviations(counts)[shuffled] * np.exp(jitter * rng.standard_normal(size))
     order = shuffled[np.argsort(-unevenness, kind="stable")]
-    load = np.zeros((n_folds, columns.shape[1]))
-    fold_of = np.zeros(len(counts), np.int64)
-    for group in order:
+    load = [[0.0] * n_folds for _ in range(columns)]
+    fold_of = np.zeros(size, np.int64)
+    bounds, held, shares = counts.indptr.tolist(), counts.indices.tolist(), counts.data.tolist()
+    for group in order.tolist():
         # Adding c to fold f changes the squared deviation by 2 c (load_f - mean) + const.
-        fold = int(np.argmin((load * counts[group]).sum(axis=1)))
-        load[fold] += counts[group]
-        fold_of[group] = fold
+        own = [(load[held[i]], shares[i]) for i in range(bounds[group], bounds[group + 1])]
+        costs = [sum(column[fold] * share for column, share in own) for fold in range(n_folds)]
+        fold_of[group] = fold = costs.index(min(costs))
+        for column, share in own:
+            column[fold] += share
     return fold_of[ids]
+
+
+def _shares(y: Labels, ids: Ints) -> sparse.csr_matrix:
+    """Return of each group its shares of the columns that have rows: labels, combinations, rows."""
+    rows, labels = np.nonzero(y)
+    bounds = np.searchsorted(rows, np.arange(len(y) + 1)).tolist()
+    seen: dict[bytes, int] = {}
+    combination = [seen.setdefault(labels[begin:end].tobytes(), len(seen)) for begin, end in pairwise(bounds)]
+    every = np.arange(len(y))
+    column = np.concatenate(
+        [labels, y.shape[1] + np.array(combination), np.full(len(y), y.shape[1] + len(seen))]
+    )
+    _, column = np.unique(column, return_inverse=True)
+    group = ids[np.concatenate([rows, every, every])]
+    counts = sparse.csr_matrix((np.ones(len(group)), (group, column)))
+    counts.sum_duplicates()
+    counts.data /= np.asarray(counts.sum(axis=0)).ravel()[counts.indices]
+    return counts
+
+
+def _deviations(counts: sparse.csr_matrix) -> NDArray[np.float64]:
+    """Return the standard deviation of each row."""
+    columns, filled = counts.shape[1], np.diff(counts.indptr)
+    mean = np.asarray(counts.sum(axis=1)).ravel() / columns
+    from_mean = counts.copy()
+    from_mean.data = (counts.data - np.repeat(mean, filled)) ** 2
+    squares = np.asarray(from_mean.sum(axis=1)).ravel()
+    return np.sqrt((squares + (columns - filled) * mean**2) / columns)
 
 
 @dataclass(slots=True)
@@ -189,7 +217,8 @@ def split_rows(
     Notes
     -----
     Articles that share a near-duplicate go to the same fold. A fixed test article stays where it is:
-    the training sentence that it nearly repeats is left out instead.
+    the training sentence that it nearly repeats is left out instead. A drawn test leaves every label
+    an article to be learnt from.
     """
     check_settings(folds=folds, test_ratio=test_ratio, near_duplicate=near_duplicate, repeats=repeats)
     pairs = near_duplicates(texts, near_duplicate)
@@ -200,11 +229,13 @@ def split_rows(
     try:
         test = fixed_test
         if not fixed_test.any():
-            test = grouped_folds(y, groups, max(2, round(1 / test_ratio)), seed=seed) == 0
+            drawn = grouped_folds(y, groups, max(2, round(1 / test_ratio)), seed=seed) == 0
+            test = _sparing(drawn, y, groups)
         result = np.where(test, TEST, LEFT_OUT)
         train = ~test & ~repeated
         if not train.any():
-            raise ConfigError("split: no article is left to train on; mark fewer as 'test' in the metadata")
+            why = "the test repeats all others" if repeated.any() else "mark fewer as 'test' in the metadata"
+            raise ConfigError(f"split: no article is left to train on; {why}")
         deals = [result.copy() for _ in range(repeats)]
         for n, deal in enumerate(deals):
             jitter = REDEAL if n else 0.0
@@ -212,6 +243,17 @@ def split_rows(
     except ValueError as error:
         raise ConfigError(f"split.folds={folds}: {error}; lower it or add articles") from None
     return Split(deals[0], tuple(deals[1:]))
+
+
+def _sparing(test: NDArray[np.bool_], y: Labels, groups: Ints) -> NDArray[np.bool_]:
+    """Return the test rows but for the smallest group of each label that training would have none of."""
+    spared, sizes = test.copy(), np.bincount(groups)
+    there = y.sum(axis=0)
+    for label in np.flatnonzero((there > 0) & (y[test].sum(axis=0) == there)):
+        own = np.flatnonzero(y[:, label])
+        if spared[own].all():
+            spared[groups == groups[own[np.argmin(sizes[groups[own]])]]] = False
+    return spared if spared.any() else test
 
 
 def check_settings(*, folds: Any, test_ratio: Any, near_duplicate: Any, repeats: Any = 1) -> None:

@@ -46,10 +46,11 @@ def indicator(rows: Sequence[Sequence[str]], labels: LabelSet) -> NDArray[np.int
         For an unknown name, or where the task is "multiclass" and a row has not exactly one.
     """
     y = np.zeros((len(rows), len(labels.names)), np.int8)
+    column = {name: k for k, name in enumerate(labels.names)}
     for row, names in enumerate(rows):
         for name in names:
             try:
-                y[row, labels.index(name)] = 1
+                y[row, column[name] if name in column else labels.index(name)] = 1
             except InputError as error:
                 raise InputError(f"row {row + 1}: {error}") from None
         if labels.task == "multiclass" and y[row].sum() != 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,10 @@ from pipeline.schema import InputError
 SEPARATOR = ";"
 _YES = {"1", "1.0", "true", "yes", "y", "x"}
 _NO = {"0", "0.0", "false", "no", "n", ""}
+_NOTHING = {"", "nan", "NaN", "null", "NULL", "<NA>"}  # what databases and pandas write for a missing value
+_WHOLE = re.compile(r"^([+-]?[0-9]+)\.0+$")
+_FRACTION = re.compile(r"[+-]?[0-9]*\.[0-9]+")
+_MOST_DIGITS = 18
 
 
 def label_names(
@@ -22,8 +27,9 @@ def label_names(
     Parameters
     ----------
     value : object
-        A name, a whole number, a truth value, or a list of them; a string may be a list written out
-        (`["a", "b"]`, as JSON and Python do) or names joined by `separator`.
+        A name, a whole number (also as 1.0), a truth value, or a list of them; a string may be a list
+        written out (`["a", "b"]`, as JSON and Python do) or names joined by `separator`. "NaN" and "null"
+        are missing values.
     separator : str, optional
         None takes a string for one name, whatever is in it.
     class_names : sequence of str, optional
@@ -67,6 +73,11 @@ def flagged(row: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
     return given
 
 
+def is_number(name: str) -> bool:
+    """Return whether a name is a whole number, which orders names and may stand for one."""
+    return name.isdecimal() and len(name) <= _MOST_DIGITS
+
+
 def _missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value)
 
@@ -78,15 +89,20 @@ def _name(value: Any, class_names: Sequence[str] | None) -> str:
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # pandas' whole numbers beside a missing one
-    if class_names is not None and (isinstance(value, int) or str(value).strip().isdigit()):
+    if isinstance(value, str):
+        value = value.strip()
+        if value in _NOTHING:
+            return ""
+        value = _WHOLE.sub(r"\1", value)
+    if class_names is not None and (is_number(str(value).removeprefix("-"))):
         number = int(value)
         if number < 0:  # Hugging Face's "no label", in test splits without truth
             return ""
         if number >= len(class_names):
             raise InputError(f"{number}: the table names only {len(class_names)} classes")
         return class_names[number]
-    if isinstance(value, str | int):
-        return str(value).strip()
+    if isinstance(value, str | int) and not _FRACTION.fullmatch(str(value)):
+        return str(value)
     raise InputError(f"{value!r}: expected names, whole numbers or lists of them")
 
 

@@ -17,7 +17,7 @@ from pipeline.models.blend import Blend
 from pipeline.models.chars import CharTfidf
 from pipeline.models.convolution import Convolution
 from pipeline.models.linear import Chain, Concatenation, LinearHead
-from pipeline.models.margins import fit_margins
+from pipeline.models.margins import fit_centroids, fit_margins
 from pipeline.models.static import Static
 from pipeline.models.tokens import as_texts
 
@@ -27,11 +27,12 @@ Floats = NDArray[np.float64]
 WORDS, CHARS, VECTORS = "words, pairs and triples", "character n-grams", "word vectors"
 # What memory and minutes allow.
 WEIGHTS = 15_000_000  # of one kind, of all labels together: 60 MB
-MOST_FEATURES, FEWEST_FEATURES = 300_000, 10_000  # of one kind
+MOST_FEATURES, FEWEST_FEATURES = 300_000, 20_000  # of one kind; with fewer, pairs crowd out rare words
 ANCHORS, ANCHOR_LABELS = 2000, 30  # n-grams of anchors: so many, up to so many labels
 CHARACTERS = 12_000_000  # in all texts, up to where their n-grams are used
 VECTOR_TEXTS = 50_000  # texts up to which word vectors, and the network, are used
 NETWORK_LABELS = 300  # labels up to which the network is
+MACHINES = 300_000_000  # characters times labels: with more, and so many labels, centroids, no machines
 NETWORK = 0.1  # what its log-odds are multiplied by, beside margins
 # What a choice is made on.
 CHOICE_TEXTS, CHOICE_CHARACTERS, CHOICE_LABELS, CHOICE_FOLDS, CHOICE_LEAST = 1500, 500_000, 12, 3, 100
@@ -59,6 +60,8 @@ class Choice:
         Weight of the word vectors: the fewer the texts, the more it matters what is known of words.
     network : bool
         Whether a convolutional network is added.
+    centroids : bool
+        Whether the head is one centroid for each label, in place of support vector machines.
     """
 
     kinds: tuple[str, ...]
@@ -69,14 +72,24 @@ class Choice:
     anchors: int = ANCHORS
     vectors: float = 1.0
     network: bool = False
+    centroids: bool = False
 
     def __str__(self) -> str:
         network = "; convolutional network" if self.network else ""
-        return f"{', '.join(self.kinds)}; linear SVM, C={self.strength:g}{network}"
+        head = "centroids" if self.centroids else f"linear SVM, C={self.strength:g}"
+        return f"{', '.join(self.kinds)}; {head}{network}"
 
     def weight(self, kind: str) -> float:
         """Return what the features of one kind are multiplied by."""
         return {WORDS: 1.4, CHARS: 1.0, VECTORS: self.vectors}[kind]
+
+    def head(self, features: Any, y: Labels, seed: int) -> LinearHead:
+        """Return the fitted head."""
+        return (
+            fit_centroids(features, y)
+            if self.centroids
+            else fit_margins(features, y, self.strength, seed=seed)
+        )
 
     def part(self, kind: str) -> Any:
         """Return the unfitted transformer of one kind."""
@@ -130,7 +143,7 @@ class Adaptive(BaseEstimator):
         choice: Choice = self.choice or self._chosen(texts, labels)
         parts = _fitted_parts(choice, texts)
         features = Concatenation(parts, [choice.weight(kind) for kind in choice.kinds])
-        head = fit_margins(features.transform(texts), labels, choice.strength, seed=self.random_state)
+        head = choice.head(features.transform(texts), labels, self.random_state)
         self.choice_ = choice
         self.model_: Chain | Blend = Chain([features, head])
         if choice.network:
@@ -149,8 +162,8 @@ class Adaptive(BaseEstimator):
 
 def affordable(texts: Sequence[str], y: Labels) -> Choice:
     """Return the usual choice with all the kinds of features that memory and minutes allow."""
-    kinds = [WORDS]
-    if sum(map(len, texts)) <= CHARACTERS:
+    kinds, characters = [WORDS], sum(map(len, texts))
+    if characters <= CHARACTERS:
         kinds.append(CHARS)
     if len(texts) <= VECTOR_TEXTS:
         kinds.append(VECTORS)
@@ -164,6 +177,7 @@ def affordable(texts: Sequence[str], y: Labels) -> Choice:
         anchors=0 if few or y.shape[1] > ANCHOR_LABELS else ANCHORS,
         vectors=2.0 if few else 1.0,
         network=FEW < len(texts) <= VECTOR_TEXTS and y.shape[1] <= NETWORK_LABELS,
+        centroids=y.shape[1] > NETWORK_LABELS and characters * y.shape[1] > MACHINES,
     )
 
 
@@ -172,17 +186,17 @@ def choose(usual: Choice, texts: Sequence[str], y: Labels, seed: int) -> Choice:
 
     Notes
     -----
-    The sample has up to 1,500 texts of the 12 most frequent labels, in three folds. A choice is
-    compared text by text with the usual one: whether the highest score is that of a true label. The
-    standard error is that of the mean difference (Breiman et al. 1984, turned round: a deviation has
-    to earn its place).
+    The sample has up to 1,500 texts of the 12 most frequent labels (300 with centroids), in three folds.
+    A choice is compared text by text with the usual one: whether the highest score is that of a true
+    label. The standard error is that of the mean difference (Breiman et al. 1984, turned round: a
+    deviation has to earn its place).
     """
-    rows, labels = _sample(texts, y, seed)
+    rows, labels = _sample(texts, y, seed, NETWORK_LABELS if usual.centroids else CHOICE_LABELS)
     if len(rows) < CHOICE_LEAST:
         return usual
     chosen, truth = [texts[i] for i in rows], y[np.ix_(rows, labels)]
     folds = np.random.default_rng(seed).permutation(len(rows)) % CHOICE_FOLDS
-    tried = [usual, *(replace(usual, strength=one) for one in STRENGTHS)]
+    tried = [usual, *(replace(usual, strength=one) for one in STRENGTHS if not usual.centroids)]
     if len(usual.kinds) > 1:
         tried += [replace(usual, kinds=(WORDS,), strength=1.0)]
         tried += [
@@ -196,7 +210,7 @@ def choose(usual: Choice, texts: Sequence[str], y: Labels, seed: int) -> Choice:
             train, test = (
                 sparse.hstack([blocks[kind][side] for kind in choice.kinds], format="csr") for side in (0, 1)
             )
-            head = fit_margins(train, truth[inside], choice.strength, seed=seed)
+            head = choice.head(train, truth[inside], seed)
             correct[outside] = _right(head, test, truth[outside])
     return _better(usual, right)
 
@@ -211,9 +225,11 @@ def _better(usual: Choice, right: dict[Choice, Floats]) -> Choice:
     return best
 
 
-def _sample(texts: Sequence[str], y: Labels, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows and the labels that a choice is made on."""
-    labels = np.sort(np.argsort(-y.sum(axis=0), kind="stable")[:CHOICE_LABELS])
+def _sample(
+    texts: Sequence[str], y: Labels, seed: int, most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows and the labels, `most` of them, that a choice is made on."""
+    labels = np.sort(np.argsort(-y.sum(axis=0), kind="stable")[:most])
     exclusive = bool((y.sum(axis=1) == 1).all())
     rows = np.flatnonzero(y[:, labels].any(axis=1)) if exclusive else np.arange(len(texts))
     rows = np.random.default_rng(seed).permutation(rows)[:CHOICE_TEXTS]

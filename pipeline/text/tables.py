@@ -93,8 +93,8 @@ def _csv(path: Path, delimiter: str, column: str, on_error: OnError) -> Iterator
     csv.field_size_limit(LONGEST)
     with open_text(path, newline="") as stream:
         first = stream.readline(LONGEST)
-        if delimiter == "," and ";" in first and "," not in first:
-            delimiter = ";"
+        if delimiter == "," and "," not in first:
+            delimiter = next((other for other in "\t;" if other in first), ",")
         names = [restore(name) for name in next(csv.reader([first], delimiter=delimiter), [])]
         require(path, column, names)
         if twice := next((name for name in names if names.count(name) > 1), None):

@@ -11,7 +11,7 @@ from pipeline.bundle import Bundle, load, save
 from pipeline.models import adaptive, margins
 from pipeline.models.adaptive import CHARS, VECTORS, WORDS, Adaptive, Choice, affordable, choose
 from pipeline.models.decision import Decision
-from pipeline.models.margins import NEVER, fit_margins
+from pipeline.models.margins import NEVER, fit_centroids, fit_margins
 from pipeline.models.portable import portable
 from pipeline.schema import LabelSet
 
@@ -68,6 +68,17 @@ def test_labels_of_no_text_and_of_every_text():
     assert (scores[:, 0] == -NEVER).all() and (scores[:, 1] == NEVER).all()
 
 
+def test_centroids_tell_texts_apart_and_never_give_a_label_without_text():
+    texts, given = drawn()
+    y = np.insert(given, 1, 0, axis=1)
+    features = Choice((WORDS,)).part(WORDS).fit(texts)
+    head = fit_centroids(features.transform(texts), y)
+    scores = head.decision_function(features.transform(drawn(60, seed=1)[0]))
+    assert (np.delete(scores, 1, axis=1).argmax(axis=1) == np.arange(60) % 3).all()
+    assert (scores[:, 1] == -NEVER).all()
+    assert head.coef.dtype == np.float32
+
+
 # --- what is affordable -------------------------------------------------------------------------------
 
 
@@ -86,7 +97,16 @@ def test_kinds_by_size(texts, labels, kinds):
 
 def test_fewer_features_for_more_labels():
     most = [affordable(["a"], np.zeros((1, k), np.int8)).most for k in (2, 300, 5000)]
-    assert most == [300_000, 50_000, 10_000]
+    assert most == [300_000, 50_000, 20_000]
+
+
+@pytest.mark.parametrize(
+    ("labels", "length", "head"),
+    [(2000, 300, "centroids"), (2000, 30, "linear SVM"), (20, 300, "linear SVM")],
+)
+def test_centroids_where_a_machine_for_each_label_takes_hours(labels, length, head):
+    choice = affordable(["x" * length] * 1000, np.zeros((1000, labels), np.int8))
+    assert str(choice).startswith(f"{WORDS}, {CHARS}, {VECTORS}; {head}")
 
 
 def test_word_vectors_count_more_where_texts_are_few():

@@ -54,6 +54,31 @@ def write_tsv_gz(folder):
     return folder / "a.tsv.gz"
 
 
+def write_csv_zst(folder):
+    text = pd.DataFrame(with_name(ROWS)).to_csv(index=False)
+    (folder / "a.csv.zst").write_bytes(pa.Codec("zstd").compress(text.encode(), asbytes=True))
+    return folder / "a.csv.zst"
+
+
+def write_tabs_in_csv(folder):
+    pd.DataFrame(with_name(ROWS)).to_csv(folder / "a.csv", sep="\t", index=False)
+    return folder / "a.csv"
+
+
+def write_json(folder):
+    pd.DataFrame(with_name(ROWS)).to_json(folder / "a.json")
+    return folder / "a.json"
+
+
+def write_json_records(folder):
+    pd.DataFrame(with_name(ROWS)).to_json(folder / "a.json.gz", orient="records")
+    return folder / "a.json.gz"
+
+
+def write_json_lines(folder):
+    return jsonl(folder / "a.json", ROWS)
+
+
 def write_parquet(folder):
     pq.write_table(pa.Table.from_pylist(ROWS), folder / "a.parquet")
     return folder / "a.parquet"
@@ -100,6 +125,7 @@ def write_categories(folder):
 
 WRITERS = [
     *(write_jsonl, write_csv, write_tsv_gz, write_parquet, write_pandas_parquet, write_feather),
+    *(write_csv_zst, write_tabs_in_csv, write_json, write_json_records, write_json_lines),
     *(write_arrow_stream, write_arrow_folder, write_saved_dataset, write_categories),
 ]
 
@@ -157,6 +183,25 @@ def test_names_that_the_file_knows(tmp_path):
         assert read(path).labels.names == ("neg", "pos")
 
 
+def test_numbers_are_the_same_in_every_format(tmp_path):
+    rows = [{"text": f"word{i} other", "labels": float(i % 2)} for i in range(20)]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame(rows).to_parquet(tmp_path / "a.parquet")
+    corpus = read(tmp_path / "a.csv", test=str(tmp_path / "a.parquet"))
+    assert corpus.labels.names == ("0", "1")
+
+
+def test_digits_that_are_no_numbers_are_names(tmp_path):
+    rows = [{"text": f"word{i} other", "labels": "²" if i % 2 else "9" * 5000} for i in range(20)]
+    assert set(read(jsonl(tmp_path / "a.jsonl", rows)).labels.names) == {"²", "9" * 5000}
+    assert read(jsonl(tmp_path / "a.jsonl", rows), names=["²", "9" * 5000]).labels.names[0] == "²"
+
+
+def test_lines_may_lack_columns(tmp_path):
+    rows = [{"text": "first of all"}, *ROWS]
+    assert read(jsonl(tmp_path / "a.jsonl", rows), task="multiclass").table.num_rows == 24
+
+
 def test_several_labels_in_a_string(tmp_path):
     rows = [{"text": f"text {i}", "labels": "a;b" if i % 2 else ("a" if i % 4 else "")} for i in range(24)]
     pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
@@ -196,6 +241,16 @@ def test_rows_marked_as_test(tmp_path):
 def test_articles_are_groups_where_there_are_some(tmp_path):
     rows = [{**row, "article": i // 3} for i, row in enumerate(ROWS)]
     assert read(jsonl(tmp_path / "a.jsonl", rows)).table["article"].to_pylist()[:4] == ["0", "0", "0", "1"]
+
+
+def test_splits_that_were_saved(tmp_path):
+    import datasets
+
+    parts = {"train": datasets.Dataset.from_list(ROWS), "test": datasets.Dataset.from_list(ROWS[:6])}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "saved")
+    wanted = ["train"] * 24 + ["test"] * 6
+    for test in (None, str(tmp_path / "saved")):
+        assert read(tmp_path / "saved", test=test).table["split"].to_pylist() == wanted
 
 
 # --- the hub ------------------------------------------------------------------------------------------
@@ -294,6 +349,20 @@ def test_files_that_are_no_tables(tmp_path):
         read(tmp_path / "folder")
 
 
+def test_a_column_that_is_there_twice(tmp_path):
+    columns = [pa.array(["a b"] * 4), pa.array(["x", "y"] * 2), pa.array(["x", "y"] * 2)]
+    pq.write_table(pa.table(columns, names=["text", "labels", "labels"]), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a.parquet: two columns are named 'labels'; rename one"):
+        read(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", '{"text": "a"}', "{}", "[]", "no JSON"])
+def test_json_that_is_no_table(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(InputError, match=r"a\.json: "):
+        read(tmp_path / "a.json")
+
+
 def test_mixed_encodings_are_named_by_line(tmp_path):
     good, bad = b'{"text": "caf\xc3\xa9", "labels": ["a"]}\n', b'{"text": "caf\xe9", "labels": ["a"]}\n'
     (tmp_path / "a.jsonl").write_bytes(good * 3 + bad)
@@ -333,6 +402,49 @@ def test_empty_texts_and_missing_labels_are_left_out(tmp_path):
         read(path, task="multiclass", strict=True)
 
 
+CELLS = [row["labels"][0] for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("cells", "task", "names", "words"),
+    [
+        ([*CELLS, *[""] * 5], "multiclass", ("health", "sport", "trade"), "row 25, 26, 27, 28, 29: left out"),
+        (
+            [*CELLS, "NaN", "null"],
+            "multiclass",
+            ("health", "sport", "trade"),
+            "row 25, 26: left out: no label",
+        ),
+        ([*CELLS, *["R&D; ops"] * 8], "multiclass", ("R&D; ops", "health", "sport", "trade"), "R&D; ops"),
+        ([*CELLS, "sport;trade"], "multilabel", ("health", "sport", "trade"), None),
+        ([*CELLS, "a;b", "b;c"], "multilabel", ("a", "b", "c", "health", "sport", "trade"), None),
+        ([*CELLS, "[]"], "multilabel", ("health", "sport", "trade"), None),
+        ([*["spam"] * 12, *[""] * 12], "multilabel", ("spam",), None),
+        ([*["sport", "trade"] * 6, *[""] * 18], "multilabel", ("sport", "trade"), None),
+    ],
+)
+def test_the_task_is_told_from_the_cells(tmp_path, cells, task, names, words):
+    rows = [{"text": f"word{i} other{i}", "labels": cell} for i, cell in enumerate(cells)]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    corpus = read(tmp_path / "a.csv")
+    assert (corpus.labels.task, corpus.labels.names) == (task, names)
+    said = [warning for warning in corpus.warnings if "fewer examples" not in warning]
+    assert [words in warning for warning in said] == ([] if words is None else [True])
+
+
+@pytest.mark.parametrize(
+    ("cells", "joined"),
+    [(["sport|trade"], "|"), (["sport, trade"], ","), (["up | down"], None), (["sport|up"], None)],
+)
+def test_names_that_are_several_joined(tmp_path, cells, joined):
+    rows = [*ROWS, *[{"text": "one more", "labels": cells}]]
+    found = [warning for warning in warned(tmp_path, rows) if "whose parts" in warning]
+    assert len(found) == (joined is not None)
+    if joined:
+        assert f"line 25: label {cells[0]!r}, whose parts are labels too" in found[0]
+        assert f"corpus.separator='{joined}'" in found[0]
+
+
 def test_a_row_without_a_label_is_one_of_several_labels(tmp_path):
     corpus = read(jsonl(tmp_path / "a.jsonl", [*ROWS, {"text": "none of them", "labels": []}]))
     assert (corpus.labels.task, corpus.table.num_rows, corpus.warnings) == ("multilabel", 25, [])
@@ -347,6 +459,16 @@ def test_misspelt_labels(tmp_path):
     assert "2 of 4 labels have fewer examples than split.folds=5: Weather (1), polittics (1)" in found[0]
 
 
+@pytest.mark.parametrize(
+    ("usual", "other", "rows", "warns"),
+    [("politics", "poltics", 4, True), ("politics", "poltics", 12, False), ("level 1", "level 2", 4, False)],
+)
+def test_a_slip_may_be_in_several_rows(tmp_path, usual, other, rows, warns):
+    names = [usual] * 30 + [other] * rows + ["weather"] * 30
+    found = warned(tmp_path, [{"text": f"text number{i}", "labels": [n]} for i, n in enumerate(names)])
+    assert any(f"label {other!r}; is it {usual!r} misspelt?" in warning for warning in found) == warns
+
+
 def test_labels_of_the_test_alone(tmp_path):
     path = tmp_path / "t.jsonl"
     found = warned(tmp_path, ROWS, [{"text": "x", "labels": ["Sport"]}, {"text": "y", "labels": ["war"]}])
@@ -358,7 +480,11 @@ def test_labels_of_the_test_alone(tmp_path):
 
 def test_the_same_text_with_other_labels(tmp_path):
     found = warned(tmp_path, [*ROWS, {**ROWS[0], "labels": ["trade"]}, ROWS[1]])
-    assert found == ["1 text has different labels in different rows: train 1 (sport) and train 25 (trade)"]
+    line = f"{tmp_path / 'a.jsonl'}: line"
+    wanted = f"1 text has different labels in different rows: {line} 1 (sport) and {line} 25 (trade)"
+    assert found == [wanted]
+    shouted = {"text": ROWS[0]["text"].upper().replace(" ", "  "), "labels": ["trade"]}
+    assert warned(tmp_path, [*ROWS, shouted]) == [wanted]
 
 
 def test_text_decoded_wrongly(tmp_path):

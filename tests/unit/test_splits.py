@@ -1,6 +1,7 @@
 """No article and no near-duplicate on two sides, labels in proportion."""
 
 import re
+import tracemalloc
 from itertools import combinations
 
 import numpy as np
@@ -177,6 +178,40 @@ def test_a_rare_label_is_spread_over_the_folds():
     assert [int(y[folds == fold, 0].sum()) for fold in range(5)] == [1] * 5
 
 
+def test_a_label_that_no_row_has_changes_nothing():
+    _, y, names = news(0)
+    groups = np.unique(names, return_inverse=True)[1]
+    without = np.insert(y, 2, 0, axis=1)
+    assert (grouped_folds(without, groups, 5, seed=0) == grouped_folds(y, groups, 5, seed=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "most"), [(20_000, 500, 40), pytest.param(200_000, 2000, 300, marks=pytest.mark.slow)]
+)
+def test_many_classes_take_little_memory(rows, classes, most):
+    y = np.zeros((rows, classes), np.int8)
+    y[np.arange(rows), np.arange(rows) % classes] = 1
+    tracemalloc.start()
+    folds = grouped_folds(y, np.arange(rows), 5, seed=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < most * 1e6
+    assert np.bincount(folds).tolist() == [rows // 5] * 5
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_drawn_test_leaves_every_label_something_to_learn_from(grouped):
+    """One has a single row, another four, which may be of one article."""
+    y = np.zeros((105, 3), np.int8)
+    y[:100, 0] = y[100, 1] = y[101:, 2] = 1
+    names = [f"a{min(i, 101) if grouped else i}" for i in range(105)]
+    texts = [f"alpha{i} beta{i} gamma{i}" for i in range(105)]
+    for seed in range(20):
+        split = split_rows(texts, y, names, np.zeros(105, bool), **OPTIONS | {"seed": seed})
+        assert y[split.train].any(axis=0).all()
+        assert len(split.test) >= 15
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("fixed", [False, True])
 def test_near_duplicates_never_straddle(seed, fixed):
@@ -257,8 +292,11 @@ def test_settings_out_of_range(options, message):
 
 def test_nothing_left_to_train_on():
     texts, y, names = news(0)
-    with pytest.raises(ConfigError, match="no article is left to train on"):
+    with pytest.raises(ConfigError, match="no article is left to train on; mark fewer"):
         split_rows(texts, y, names, np.ones(len(names), bool), **OPTIONS)
+    held = np.arange(2 * len(texts)) >= len(texts)
+    with pytest.raises(ConfigError, match="no article is left to train on; the test repeats all others"):
+        split_rows(texts * 2, np.tile(y, (2, 1)), names * 2, held, **OPTIONS)
 
 
 def test_split_names_its_parts():

@@ -19,6 +19,11 @@ from pipeline.schema import InputError
         (3, ["3"]),
         (3.0, ["3"]),
         (0, ["0"]),
+        ("1.0", ["1"]),
+        ("-2.00;v1.0", ["-2", "v1.0"]),
+        *((missing, []) for missing in ("NaN", "nan", "null", "NULL", "<NA>", ["null"])),
+        ("Nan", ["Nan"]),
+        ("²", ["²"]),
         (True, ["true"]),
         (["a", "b"], ["a", "b"]),
         ([], []),
@@ -46,13 +51,15 @@ def test_numbers_stand_for_names():
     assert label_names(1, class_names=names) == ["pos"]
     assert label_names("1", class_names=names) == ["pos"]
     assert label_names([0, 1], class_names=names) == ["neg", "pos"]
+    assert label_names("1.0", class_names=names) == ["pos"]
     assert label_names("pos", class_names=names) == ["pos"]
+    assert label_names("²", class_names=names) == ["²"]
     assert label_names(-1, class_names=names) == []
     with pytest.raises(InputError, match="2: the table names only 2 classes"):
         label_names(2, class_names=names)
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, 0.5, [["a"]], b"a"])
+@pytest.mark.parametrize("value", [{"a": 1}, 0.5, "0.5", "-.25", [["a"]], b"a", float("inf")])
 def test_what_is_no_label(value):
     with pytest.raises(InputError, match="expected names"):
         label_names(value)

@@ -5,6 +5,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
+from pipeline.models import decision
 from pipeline.models.decision import Decision, vector_scaling
 
 
@@ -48,3 +49,13 @@ def test_probabilities_stay_finite_where_classes_are_told_apart_without_error():
     assert np.isfinite(found).all()
     assert (found.argmax(axis=1) == y.argmax(axis=1)).all()
     assert found.max() < 1
+
+
+def test_a_sample_is_enough(monkeypatch):
+    scores, y, _ = drawn(8000)
+    whole = vector_scaling(scores, y)
+    monkeypatch.setattr(decision, "CELLS", 9000)
+    sample = vector_scaling(scores, y)
+    assert sample[0] == pytest.approx(whole[0], abs=0.15)
+    assert sample[1] == pytest.approx(whole[1], abs=0.15)
+    assert not (sample[1] == whole[1]).all()
