@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -286,6 +286,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory, train: Callable[..., Train
     """The default classifier, trained once. Not to be changed: see `bundle_copy`."""
     folder = tmp_path_factory.mktemp("trained")
     return train(make_corpus(folder / "corpus"), folder)
+
+
+@pytest.fixture(autouse=True)
+def import_path() -> Iterator[None]:
+    """What a test puts on the path of imports, as MLflow does with the code of a model, goes with it."""
+    before = sys.path.copy()
+    yield
+    sys.path = before
 
 
 @pytest.fixture

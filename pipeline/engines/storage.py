@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.schema import InputError
@@ -29,6 +29,8 @@ class Storage:
         self.name = path
         given = self.hadoop.Path(path)
         self.system = given.getFileSystem(session._jsc.hadoopConfiguration())
+        if self.system.getScheme() == "file" and not given.isUriPathAbsolute():
+            given = self.hadoop.Path(str(Path(path).absolute()))  # Java's own folder is where it was started
         self.path = self.system.makeQualified(given)
 
     def files(self) -> list[tuple[str, PurePosixPath]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
-ROOT = str(Path(__file__).parents[2])
+ROOT = Path(__file__).parents[2]
 
 
 def with_this_code() -> None:
@@ -14,5 +15,6 @@ def with_this_code() -> None:
     MLflow puts a loaded model's own code first on `sys.path`, which a new process is given: it would
     run the code of that model, of another version perhaps and without the data beside this one's.
     """
-    if sys.path[0] != ROOT:
-        sys.path.insert(0, ROOT)
+    found = PathFinder.find_spec(__package__.partition(".")[0], sys.path)
+    if found and found.origin and Path(found.origin).parents[1] != ROOT:
+        sys.path.insert(0, str(ROOT))

@@ -89,11 +89,11 @@ WHO = [
     "The utility",
 ]
 SAID = [
-    ("{} was blamed for the broken dike at bridge {}", ["blame"]),
-    ("{} ignored the flood warnings of day {}, residents said", ["blame"]),
+    ("{} was blamed for broken dike {}", ["blame"]),
+    ("{} ignored flood warnings {}, residents said", ["blame"]),
     ("{} will raise the river wall by {} metres", ["remedy"]),
     ("{} ordered {} new pumps for the next flood", ["remedy"]),
-    ("{} is blamed for the flood and must now build {} pumps", ["blame", "remedy"]),
+    ("{} is blamed and must now build {} pumps", ["blame", "remedy"]),
     ("{} walked along the river for {} hours", []),
     ("{} saw {} ducks on the road", []),
 ]

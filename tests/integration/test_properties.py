@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 from functools import cache
 
 import numpy as np
@@ -154,13 +155,15 @@ def test_saving_and_loading_changes_no_score(trained, saved, texts):
 
 
 def written(folder):
-    """The bytes of a bundle and report, of metrics without the run's id and seconds."""
+    """The bytes of a bundle and report, but for what names a run: its id, seconds and hour."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             data = path.read_bytes()
             if path.name == "metrics.json":
                 data = json.dumps({**json.loads(data), "run_id": "", "seconds": {}}).encode()
+            if path.name == "report.html":
+                data = re.sub(rb"<dt><b>Run</b></dt>.*", b"", data)
             found[str(path.relative_to(folder))] = data
     return found
 

@@ -408,7 +408,7 @@ def test_public_sets_that_names_tell_much_of(shared, compose, capsys, name):
 @pytest.mark.parametrize(
     ("classes", "rows", "choice", "gigabytes"),
     [
-        (2000, 20_000, "words, pairs and triples, character n-grams, word vectors; centroids", 6),
+        (1200, 9_600, "words, pairs and triples, character n-grams, word vectors; centroids", 4),
         (3, 200_000, "words, pairs and triples; linear SVM", 2),
     ],
 )
