@@ -1,6 +1,7 @@
 """Sentences a second on Spark with one core and two, beside the local engine, in one run.
 
-    python benchmarks/spark.py [n=2000000] [model=models/latest] [articles=…/articles.jsonl] [rounds=1]
+    python benchmarks/spark.py [n=2000000] [model=models/latest] [articles=…/articles.jsonl]
+        [kinds=jsonl,parquet] [rounds=1]
 
 The sentences of `articles` (by default the repository's corpus) are repeated up to `n` and written as
 JSON lines and as Parquet; each engine is a process of its own, as users run it, timed from start to
@@ -25,7 +26,8 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINES = {
-    "local": [],
+    "local, 1 core": [],
+    "local, 2 cores": ["workers=2"],
     "spark, 1 core": ["engine=spark", "spark.master='local[1]'"],
     "spark, 2 cores": ["engine=spark", "spark.master='local[2]'"],
 }
@@ -34,6 +36,7 @@ ENGINES = {
 def settings() -> dict[str, str]:
     """Return the defaults with what the command line changes."""
     known = {"n": "2000000", "model": str(ROOT / "models" / "latest"), "rounds": "1"}
+    known["kinds"] = "jsonl,parquet"
     known["articles"] = str(ROOT / "data" / "articles")
     known |= dict(argument.split("=", 1) for argument in sys.argv[1:])
     return known
@@ -84,7 +87,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         many, one = (write(folder, w, Path(given["articles"]), k) for w, k in (("many", n), ("one", 1)))
-        for kind in ("jsonl", "parquet"):
+        for kind in given["kinds"].split(","):
             took: dict[str, list[tuple[float, float]]] = {engine: [] for engine in ENGINES}
             start: dict[str, list[tuple[float, float]]] = {engine: [] for engine in ENGINES}
             for _ in range(rounds):
@@ -94,15 +97,16 @@ def main() -> None:
                     took[engine].append(seconds(engine, many[kind], output, given["model"]))
             print(f"{kind}, {n:,} sentences, {given['model']}")
             print(
-                f"{'':<18}{'start s':>9}{'wall s':>9}{'cpu s':>9}{'all/s':>9}{'steady/s':>10}  of local: both"
+                f"{'':<18}{'start s':>9}{'wall s':>9}{'cpu s':>9}{'all/s':>9}{'steady/s':>10}"
+                "  of local, as many cores: both"
             )
-            base: tuple[float, ...] = ()
+            base: dict[str, tuple[float, float]] = {}
             for engine in ENGINES:
                 wall, cpu = (statistics.median(column) for column in zip(*took[engine], strict=True))
                 begin, _ = (statistics.median(column) for column in zip(*start[engine], strict=True))
                 rates = n / wall, n / max(wall - begin, 1e-9)
-                base = base or rates
-                shares = ", ".join(f"{rate / other:.2f}" for rate, other in zip(rates, base, strict=True))
+                local = base.setdefault(engine.partition(", ")[2], rates)
+                shares = ", ".join(f"{rate / other:.2f}" for rate, other in zip(rates, local, strict=True))
                 numbers = f"{begin:9.1f}{wall:9.1f}{cpu:9.1f}{rates[0]:9,.0f}{rates[1]:10,.0f}"
                 print(f"  {engine:<16}{numbers}  {shares}", flush=True)
 
