@@ -92,7 +92,7 @@ def main() -> None:
             start: dict[str, list[tuple[float, float]]] = {engine: [] for engine in ENGINES}
             for _ in range(rounds):
                 for engine in ENGINES:
-                    output = folder / f"{engine}.{kind}"
+                    output = folder / f"{engine.replace(', ', '-')}.{kind}"
                     start[engine].append(seconds(engine, one[kind], output, given["model"]))
                     took[engine].append(seconds(engine, many[kind], output, given["model"]))
             print(f"{kind}, {n:,} sentences, {given['model']}")

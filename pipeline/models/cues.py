@@ -29,6 +29,7 @@ _REFERENCE = re.compile(r"<([a-z_]+)>")
 _UPPER = re.compile(r"(?:^|[^\\])(?:\\\\)*[A-Z]")
 _BLOCK = 4096  # texts screened at once
 _WORTH_SCREENING = 500  # texts; for fewer, preparing the screen takes longer than it saves
+_OFTEN = 8  # times that few texts were asked about, as by a server: then it is worth while, too
 _LONGEST = 50_000  # characters of a pattern, words written out
 _KEYS = {"name", "weight", "patterns"}
 
@@ -84,14 +85,16 @@ class Cues(Transformer):
         self.cues_ = read_cues(self.cues)
         self.groups_ = compile_cues(self.cues_)
         self.__dict__.pop("_screen", None)
+        self._asked = 0
         return self
 
     def transform(self, X: Sequence[str]) -> sparse.csr_matrix:  # noqa: N803
         """Return the 0/1 matrix of shape (n_texts, n_groups)."""
         check_fitted(self, "groups_")
         texts = as_texts(X)
-        screen = self._screen if len(texts) >= _WORTH_SCREENING else None
-        found = self._screened(texts, screen) if screen else self._tried(texts)
+        self._asked += 1
+        ready = "_screen" in self.__dict__ or len(texts) >= _WORTH_SCREENING or self._asked > _OFTEN
+        found = self._screened(texts, self._screen) if ready else self._tried(texts)
         indptr = np.concatenate([[0], np.cumsum([len(rows) for rows in found])])
         rows = np.concatenate([*found, np.zeros(0, np.int64)])
         shape = (len(texts), len(self.groups_))

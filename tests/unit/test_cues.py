@@ -152,6 +152,16 @@ def screened(groups, texts):
     return [np.isin(np.arange(len(texts)), rows).tolist() for rows in found], wanted
 
 
+def test_a_server_asked_again_and_again_prepares_the_screen(cues):
+    texts = [text for text, _, _ in SENTENCES[:3]]
+    asked = Cues(cues.cues_).fit()
+    before = asked.transform(texts).toarray()
+    assert "_screen" not in asked.__dict__, "a second that a single article need not wait for"
+    for _ in range(10):
+        assert (asked.transform(texts).toarray() == before).all()
+    assert "_screen" in asked.__dict__
+
+
 def test_screen_never_hides_a_match(cues):
     found, wanted = screened(cues.groups_, [text for text, _, _ in SENTENCES])
     for group, ours, theirs in zip(cues.groups_, found, wanted, strict=True):
