@@ -60,6 +60,8 @@ def test_the_annotations_of_the_corpus_come_back_whole(detailed, stage, tmp_path
 
 @pytest.mark.parametrize("file", ["out.csv", "out.json", pytest.param("out.xlsx", marks=pytest.mark.extra)])
 def test_a_file_that_is_filled_in_is_not_written_over(corpus, stage, tmp_path, file):
+    if file.endswith(".xlsx"):
+        pytest.importorskip("openpyxl")
     path = tmp_path / file
     arguments = [f"export={path}", where(corpus)[0], f"annotations={tmp_path / 'none.jsonl'}"]
     for _ in range(2):  # the same again loses nothing

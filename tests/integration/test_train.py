@@ -243,8 +243,9 @@ def test_a_run_of_bad_data_says_what_is_wrong_with_them(corpus, train, store, tm
 def test_a_training_that_is_ended_is_marked_as_killed(corpus, store, tmp_path, name, code):
     usual = [*corpus.overrides(tmp_path), f"tracking.uri={store}", "split=repeated", "split.repeats=500"]
     command = [sys.executable, "-m", "pipeline.train", *usual]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with new_run(store) as new, subprocess.Popen(command, cwd=tmp_path, **pipes) as process:
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    how["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored in the background
+    with new_run(store) as new, subprocess.Popen(command, cwd=tmp_path, **how) as process:
         while "sentences to train on" not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(signal.Signals[name])

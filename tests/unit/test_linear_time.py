@@ -23,7 +23,7 @@ from pipeline.text.sentences import split_article
 # With the function that sees to it.
 MATCHED = {
     *("app._ADDED", "files._FORMULA", "evaluation.perturbations._OBJECT"),
-    *("text.layout._SPEAKER", "text.layout._BULLET"),
+    *("text.layout._SPEAKER", "text.layout._BULLET", "labels.values._FRACTION"),
 }
 BOUNDED = {
     "app._NO_CHOICE": 4000,  # plainly
