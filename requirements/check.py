@@ -25,6 +25,7 @@ FREE = re.compile(
 #: Looked at by hand, with what was found.
 LOOKED_AT = {
     "asyncssh": "EPL-2.0; DVC's",
+    "atheris": "Apache-2.0; only fuzzing uses it",
     "grandalf": "EPL-1.0 or GPL-2.0; DVC's, at arm's length",
     "huey": "MIT; MLflow's",
     "krippendorff": "GPL-3.0; only tests import it, to compare figures",
