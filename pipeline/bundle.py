@@ -27,7 +27,7 @@ STRUCTURE, WEIGHTS, MANIFEST = "model.json", "weights.safetensors", "manifest.js
 MARKS = (MANIFEST, STRUCTURE)  # what tells a bundle from another folder
 PICKLES = (".pkl", ".pickle", ".p", ".joblib", ".pt", ".bin", ".npy", ".npz")  # or what may hold one
 # What scoring needs of this package, copied into the bundle so that it loads where it is not installed.
-CODE = ("__init__.py", "schema.py", "files.py", "bundle.py", "models")
+CODE = ("__init__.py", "schema.py", "files.py", "processes.py", "bundle.py", "models")
 REQUIREMENTS = ("numpy", "scipy", "pyarrow", "safetensors")
 EXAMPLE = ["The ministry denied that it had leaked the list.", "Prices rose 3 percent in May.", ""]
 

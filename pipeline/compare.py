@@ -205,7 +205,7 @@ def promoted(config: DictConfig, result: dict[str, Any]) -> str:
         if against := objections(pair, margin=config.margin):
             raise NotPromotedError(f"{challenger['name']} is not promoted: {'; '.join(against)}")
         done = promote(client, name, challenger["run_id"])
-    tested = "" if pair["behaviour"] else " No behaviour tests were there to hold."
+    tested = "" if config.behaviour else " Behaviour tests were left aside."
     return f"{announced(done)}{tested} Back: python -m pipeline.compare rollback=true"
 
 

@@ -248,7 +248,8 @@ def main(config: DictConfig) -> None:
 
     from pipeline.bundle import load
     from pipeline.evaluation.curve_charts import share_chart
-    from pipeline.files import atomic, write_rows
+    from pipeline.files import atomic
+    from pipeline.rows import write_rows
     from pipeline.text.readers import read_rows
     from pipeline.tracking import local_folder
 

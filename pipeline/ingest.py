@@ -10,7 +10,8 @@ import pyarrow as pa
 from omegaconf import DictConfig
 
 from pipeline.app import stage
-from pipeline.files import distinct, row_writer
+from pipeline.files import distinct
+from pipeline.rows import row_writer
 from pipeline.schema import SENTENCES, Article, ConfigError, InputError, Sentence
 from pipeline.terminal import one_line
 from pipeline.text.readers import read_articles

@@ -10,12 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.files import write_json
+from pipeline.files import digest, write_json
 from pipeline.models.static import VECTORS
 
 PACKAGE = Path(__file__).parent
 # What the result of a training depends on.
-CODE = ("models", "evaluation", "labels", "text", "bundle.py", "label.py", "schema.py", "train.py")
+CODE = (
+    *("models", "evaluation", "labels", "text", "corpora", "reports/tested.py"),
+    *("bundle.py", "label.py", "schema.py", "train.py"),
+)
 PACKAGES = ("numpy", "pyarrow", "scikit-learn", "scipy")
 Value = TypeVar("Value")
 
@@ -50,19 +53,9 @@ def _with_files(value: Any) -> Any:
     if isinstance(value, str) and value:
         with suppress(OSError, ValueError):  # too long for a path
             if Path(value).exists():
-                return _digest(Path(value))
+                return digest(Path(value))
     return value
 
 
 def _code() -> list[str]:
-    return [_digest(path) for path in (*(PACKAGE / name for name in CODE), VECTORS)]
-
-
-def _digest(path: Path) -> str:
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    digest = hashlib.sha256()
-    for file in files:
-        if "__pycache__" not in file.parts:
-            digest.update(str(file.relative_to(path)).encode() + b"\0")
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+    return [digest(path) for path in (*(PACKAGE / name for name in CODE), VECTORS)]

@@ -12,12 +12,13 @@ import pyarrow as pa
 from omegaconf import DictConfig
 
 from pipeline.app import stage
-from pipeline.files import row_writer, write_json, write_rows
+from pipeline.files import write_json
 from pipeline.labels.aggregation import decide
 from pipeline.labels.agreement import Votes, agreement, class_agreement
 from pipeline.labels.annotations import by_sentence, check, read_annotations
 from pipeline.labels.coders import coders, disputed, without
 from pipeline.labels.labelset import label_set
+from pipeline.rows import row_writer, write_rows
 from pipeline.schema import FINGERPRINT, SENTENCES, Article, InputError, LabelSet
 from pipeline.terminal import say
 from pipeline.text.cleaning import clean
@@ -97,7 +98,7 @@ def label(
     table = pa.table(columns, schema=labelled_schema())
     same_sentence = list(grouped.values())
     alone = without(same_sentence, adjudicator)
-    statistics = _statistics(table, same_sentence, alone, read, labels)
+    statistics = _statistics(table, same_sentence, alone, read, labels, seed)
     known_of = about if metadata else {name: article.meta for name, article in read.items()}
     topics = {name: str(known.get("topic") or "") for name, known in known_of.items()}
     statistics["coders"] = coders(alone, labels, topics, seed=seed)
@@ -167,7 +168,7 @@ def current(config: DictConfig) -> str:
 
 
 def _statistics(
-    table: pa.Table, votes: Votes, alone: Votes, articles: dict[str, Article], labels: LabelSet
+    table: pa.Table, votes: Votes, alone: Votes, articles: dict[str, Article], labels: LabelSet, seed: int
 ) -> dict[str, Any]:
     given = table["labels"].to_pylist()
     spans = {(v[0].article, v[0].start, v[0].end) for v in votes}
@@ -185,8 +186,8 @@ def _statistics(
         "without_label": sum(not names for names in given),
         "with_several": sum(len(names) > 1 for names in given),
         "together": {f"{a} + {b}": n for (a, b), n in pairs.most_common()},
-        "agreement": agreement(alone, labels),
-        "agreement_on_classes": class_agreement(alone, labels),
+        "agreement": agreement(alone, labels, seed=seed),
+        "agreement_on_classes": class_agreement(alone, labels, seed=seed),
         "sentences_with_two_votes": sum(len(same) > 1 for same in alone),
         "ingest_finds": len(spans & ingested),
         "ingest_finds_besides": len(ingested - spans),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.app import CONF, ROOT, composed, stage
-from pipeline.models.processes import with_this_code
+from pipeline.processes import with_this_code
 from pipeline.schema import ConfigError, InputError, PipelineError, nearest
 from pipeline.terminal import say
 

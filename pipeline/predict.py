@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from pipeline.app import ROOT, stage
+from pipeline.files import digest
 from pipeline.schema import ConfigError, InputError
 from pipeline.scoring import (
     Job,
@@ -113,8 +114,8 @@ def _items(config: DictConfig) -> Iterator[Any]:
 
 def _page(bundle: Bundle, config: DictConfig) -> dict[str, int]:
     """Write articles, or rows, as a page."""
-    from pipeline.files import encodable
     from pipeline.pages import articles_page
+    from pipeline.rows import encodable
     from pipeline.schema import Article
 
     items = list(_fitting(_items(config), config.output))
@@ -144,8 +145,8 @@ def _fitting(items: Iterable[Any], output: str) -> Iterator[Any]:
 def _stream(bundle: Bundle, folder: Path, config: DictConfig) -> dict[str, int]:
     """Read, label and write piece by piece; return how many rows and how many of each label."""
     from pipeline.evaluation.drift import merged
-    from pipeline.files import form_of
     from pipeline.progress import counter
+    from pipeline.rows import form_of
     from pipeline.text.decoding import bytes_read
 
     form, packing = (".jsonl", "") if config.output == PIPE else form_of(config.output)
@@ -200,8 +201,8 @@ class _Pipe:
 @contextmanager
 def _output(config: DictConfig, job: Job, folder: Path) -> Iterator[Any]:
     """Open the output; what was interrupted stays to be gone on with, what went wrong goes."""
-    from pipeline.files import parquet_of
     from pipeline.resume import Partial
+    from pipeline.rows import parquet_of
 
     if config.output == PIPE:
         yield _Pipe()
@@ -234,16 +235,7 @@ def _key(config: DictConfig, job: Job, folder: Path) -> list[Any]:
         return [time.time_ns(), os.getpid()]
     files = [(str(file), (s := file.stat()).st_size, s.st_mtime_ns) for file in files_of(config.input)]
     settings = [config.unit, job.batch_size, job.form, job.packing, job.drift, str(job.schema)]
-    return [files, settings, (folder / MANIFEST).read_text(encoding="utf-8"), _code()]
-
-
-def _code() -> str:
-    """Return the digest of this package: another version may read, cut or write otherwise."""
-    import hashlib
-
-    package = Path(__file__).parent
-    files = (path.read_bytes() for path in sorted(package.rglob("*.py")))
-    return hashlib.sha256(b"".join(files)).hexdigest()
+    return [files, settings, (folder / MANIFEST).read_text(encoding="utf-8"), digest(Path(__file__).parent)]
 
 
 def _size(config: DictConfig) -> int | None:
@@ -257,7 +249,7 @@ def _schema(first: list[Any], form: str, bundle: Bundle, output: str) -> pa.Sche
     """Return the columns of the output; those of a table of sentences are its first rows'."""
     import pyarrow as pa
 
-    from pipeline.files import encodable
+    from pipeline.rows import encodable
     from pipeline.schema import SENTENCES, Article
 
     scores = pa.struct([(name, pa.float64()) for name in bundle.labels.names])

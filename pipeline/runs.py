@@ -125,7 +125,7 @@ def metrics_of(client: Any, found: Found, folder: Path) -> dict[str, Any]:
 def _local(client: Any, found: Found, name: str, folder: Path) -> Path | None:
     """Return where a file of a run's report is on this disk, None where there is none."""
     if found.folder is not None:
-        return found.folder / name
+        return found.folder / name if (found.folder / name).is_file() else None
     if not found.id or name not in {item.path for item in client.list_artifacts(found.id)}:
         return None
     (folder / found.id).mkdir(parents=True, exist_ok=True)

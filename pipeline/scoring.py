@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeline.files import encodable, encoder, packed
-from pipeline.models.processes import with_this_code
+from pipeline.processes import with_this_code
+from pipeline.rows import encodable, encoder, packed
 from pipeline.schema import Article, ConfigError, InputError, PipelineError
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Job:
     source, output : str
         For messages.
     form, packing : str
-        Extensions: see `pipeline.files.form_of`.
+        Extensions: see `pipeline.rows.form_of`.
     schema : pyarrow.Schema
         Columns of the output.
     batch_size : int

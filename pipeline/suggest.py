@@ -251,8 +251,8 @@ def _check_committee(config: DictConfig, bundles: Sequence[Bundle]) -> None:
 
 def _read(source: Path, unit: str) -> Iterator[Row]:
     """Yield sentences with their places, and their neighbours, which a coder may need to see."""
-    from pipeline.files import encodable
     from pipeline.labels.tasks import task_of
+    from pipeline.rows import encodable
     from pipeline.scoring import sentences_of
     from pipeline.text.readers import read_articles
 

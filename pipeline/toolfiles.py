@@ -34,8 +34,9 @@ def write_tasks(path: str | Path, form: str, tasks: Sequence[Task], labels: Labe
     InputError
         Where there is a file with other contents: what was filled in would be lost.
     """
-    from pipeline.files import row_writer, sheltered
+    from pipeline.files import sheltered
     from pipeline.labels.tools import doccano, excel, label_studio, prodigy, spreadsheet
+    from pipeline.rows import row_writer
 
     path = Path(path)
     if form == "label_studio":

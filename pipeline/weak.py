@@ -160,8 +160,8 @@ def main(config: DictConfig) -> None:
     import numpy as np
     from hydra.utils import instantiate
 
-    from pipeline.files import write_rows
     from pipeline.labels.labelset import label_set
+    from pipeline.rows import write_rows
 
     labels = label_set(OmegaConf.to_container(config.labels, resolve=True))  # type: ignore[arg-type]
     functions = list(instantiate(config.functions, _convert_="all").values())
@@ -221,7 +221,7 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write the analysis table as CSV."""
     import pyarrow as pa
 
-    from pipeline.files import row_writer
+    from pipeline.rows import row_writer
 
     with row_writer(path, pa.schema([(name, pa.string()) for name in COLUMNS])) as write:
         write([{k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} for row in rows])

@@ -70,7 +70,7 @@ def write_table(output: str | Path, rows: Sequence[Row]) -> None:
     """Write rows as a table; raises InputError where one cannot hold them."""
     import pyarrow as pa
 
-    from pipeline.files import row_writer
+    from pipeline.rows import row_writer
 
     names = dict.fromkeys(key for row in rows for key in row)
     try:

@@ -302,6 +302,14 @@ def bundle_copy(trained: Trained, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained.bundle, tmp_path / "bundle"))
 
 
+def runs_of_news(uri: str, query: str = "") -> list[Any]:
+    """Return the runs of trainings in a store, the latest first; other experiments may be older."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    return list(client.search_runs([client.get_experiment_by_name("news").experiment_id], query))
+
+
 @dataclass
 class Done:
     """How a stage ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from pipeline.schema import ConfigError, InputError, nearest
 from pipeline.text import tables
-from pipeline.text.decoding import COMPRESSED, read_text
+from pipeline.text.decoding import COMPRESSED, LONGEST, open_text, read_text
 from pipeline.text.readers import FORMATS
 
 Row = dict[str, Any]
@@ -147,7 +148,10 @@ def dataset_splits(name: str, config: str | None, revision: str | None = None) -
 
 def has_test(path: str | Path) -> bool:
     """Return whether a folder is one of several splits that `datasets` saved, with a test."""
-    return (Path(path) / "dataset_dict.json").is_file() and "test" in dataset_splits(str(path), None)
+    described = Path(path) / "dataset_dict.json"
+    with suppress(OSError, ValueError, TypeError):
+        return "test" in json.loads(described.read_text(encoding="utf-8"))["splits"]
+    return False
 
 
 def _open_file(path: Path, wanted: Sequence[str], optional: Sequence[str]) -> Source:
@@ -191,6 +195,10 @@ def _text_rows(path: Path, kind: str, wanted: Sequence[str], optional: Sequence[
 
 def _json_rows(path: Path) -> Iterator[Place] | None:
     """Return the rows of a whole JSON file, as pandas writes them by default; None for lines of JSON."""
+    with open_text(path) as stream, suppress(ValueError, RecursionError):
+        first = json.loads(stream.readline(LONGEST))
+        if isinstance(first, dict) and not all(isinstance(column, dict) for column in first.values()):
+            return None
     try:
         found = json.loads(read_text(path))
     except (ValueError, RecursionError):

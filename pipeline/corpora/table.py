@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.corpora.sources import Source, dataset_splits, has_test, open_dataset, open_path
-from pipeline.files import encodable
 from pipeline.labels.labelset import label_set
 from pipeline.labels.values import flagged, is_number, label_names
+from pipeline.rows import encodable
 from pipeline.schema import FINGERPRINT, ConfigError, InputError, LabelSet
 
 SCHEMA = pa.schema(

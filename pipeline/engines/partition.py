@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.files import encodable
+from pipeline.rows import encodable
 from pipeline.schema import SENTENCES, InputError
 from pipeline.scoring import added, predict
 from pipeline.text.readers import row_article, sentence_row

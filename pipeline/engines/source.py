@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipeline.engines.partition import LINE, PLACE, Kind, Places, carried, parsed, unfit
 from pipeline.engines.storage import SUFFIXES, Storage, literal, suffix
-from pipeline.files import encodable
+from pipeline.rows import encodable
 from pipeline.schema import InputError, nearest
 from pipeline.text.readers import file_names
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.files import defuse
+from pipeline.rows import defuse
 from pipeline.schema import LabelSet
 
 COLUMNS = ("error", "label", "probability", "article", "sentence", "kind", "text")

@@ -155,7 +155,7 @@ def resampled_probabilistic(
         done.append(np.stack([label(counted) for label in labels], axis=1))
     precision, brier, sided, error = np.concatenate(done, axis=2).transpose(0, 2, 1)
     noise = error.mean(axis=0) - [calibration_error(y[:, j], probabilities[:, j]) for j in range(k)]
-    return dict(zip(PROBABILISTIC, (precision, brier, np.maximum(sided - noise, 0)), strict=True))
+    return dict(zip(PROBABILISTIC, (precision, brier, np.clip(sided - noise, 0, 1)), strict=True))
 
 
 class _Weighted:

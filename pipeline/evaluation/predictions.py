@@ -124,7 +124,7 @@ def read_predictions(path: Path) -> Predictions:
 
 def write_predictions(path: Path, made: Predictions) -> None:
     """Write predictions as Parquet."""
-    from pipeline.files import write_rows
+    from pipeline.rows import write_rows
 
     write_rows(path, made.table.to_batches(), made.table.schema)
 

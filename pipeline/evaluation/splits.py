@@ -124,7 +124,6 @@ def _shares(y: Labels, ids: Ints) -> sparse.csr_matrix:
     _, column = np.unique(column, return_inverse=True)
     group = ids[np.concatenate([rows, every, every])]
     counts = sparse.csr_matrix((np.ones(len(group)), (group, column)))
-    counts.sum_duplicates()
     counts.data /= np.asarray(counts.sum(axis=0)).ravel()[counts.indices]
     return counts
 

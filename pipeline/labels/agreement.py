@@ -75,12 +75,13 @@ def agreement(votes: Votes, labels: LabelSet, *, seed: int = 0) -> dict[str, dic
     return {label: alpha for label, alpha in found.items() if not np.isnan(alpha["value"])}
 
 
-def class_agreement(votes: Votes, labels: LabelSet) -> dict[str, float] | None:
+def class_agreement(votes: Votes, labels: LabelSet, *, seed: int = 0) -> dict[str, float] | None:
     """Return alpha over the classes of a "multiclass" task; None for another, and where there is none."""
     shared = [same for same in votes if len(same) > 1]
     if labels.task != "multiclass" or not shared:
         return None
-    found = alpha_interval(class_matrix(shared, labels), groups=[same[0].article for same in shared])
+    articles = [same[0].article for same in shared]
+    found = alpha_interval(class_matrix(shared, labels), groups=articles, seed=seed)
     return None if np.isnan(found["value"]) else found
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.labels.annotations import KINDS, Annotation, annotation
+from pipeline.labels.values import label_names
 from pipeline.schema import Article, InputError
 
 Row = dict[str, Any]
@@ -68,9 +69,7 @@ def task_of(article: Article, where: str) -> Task:
             place = (str(meta["article"]), int(meta["start"]), int(meta["end"]))
         except (TypeError, ValueError):
             raise InputError(f"{where}: row {article.id!r}: 'start' and 'end' must be numbers") from None
-    labels = meta.get("labels")
-    if isinstance(labels, str):
-        labels = [name.strip() for name in labels.split(";") if name.strip()]
+    labels = label_names(meta["labels"]) if meta.get("labels") is not None else None
     return Task(
         *place,
         meta["kind"] if meta.get("kind") in KINDS else "body",

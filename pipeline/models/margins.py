@@ -12,7 +12,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.parallel import Parallel, delayed
 
 from pipeline.models.linear import LinearHead
-from pipeline.models.processes import with_this_code
+from pipeline.processes import with_this_code
 
 NEVER = 20.0  # score of a label that no text or every text carries
 CENTROID = np.float32(4.0)  # length of a centroid: scores are then of the size of margins

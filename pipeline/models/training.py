@@ -15,7 +15,7 @@ from scipy.special import logit
 from sklearn.base import clone
 
 from pipeline.models.decision import Decision
-from pipeline.models.processes import with_this_code
+from pipeline.processes import with_this_code
 from pipeline.schema import ConfigError, PipelineError
 
 Floats = NDArray[np.float64]

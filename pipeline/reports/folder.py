@@ -96,7 +96,7 @@ def tables(folder: Path, metrics: dict[str, Any], data: Data, probabilities: NDA
     import json
 
     from pipeline.evaluation.curves import precision_recall_rows
-    from pipeline.files import write_rows
+    from pipeline.rows import write_rows
 
     rows = data.split.test
     (folder / "scores.json").write_text(json.dumps(scores(metrics), indent=1) + "\n", encoding="utf-8")
@@ -110,7 +110,7 @@ def out_of_fold(path: Path, data: Data, crossed: CrossValidated) -> None:
     """Write the training sentences with the probabilities of models that had not seen them."""
     import pyarrow as pa
 
-    from pipeline.files import write_rows
+    from pipeline.rows import write_rows
 
     table = data.table.take(data.split.train[crossed.rows])
     columns = [pa.array(column) for column in crossed.probabilities.T]

@@ -87,7 +87,7 @@ def _jsonl(path: Path, on_error: OnError) -> Iterator[Row]:
 
 
 def _csv(path: Path, delimiter: str, column: str, on_error: OnError) -> Iterator[Row]:
-    from pipeline.files import restore
+    from pipeline.rows import restore
 
     # A cell holds an article: longer than the module's default of 128 KiB.
     csv.field_size_limit(LONGEST)

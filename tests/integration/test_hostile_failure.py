@@ -20,6 +20,7 @@ import pytest
 from pipeline.bundle import load
 from pipeline.record import kept_at
 from pipeline.scoring import WorkerError, pieces
+from tests.conftest import runs_of_news
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["behaviour=false"]
@@ -319,7 +320,7 @@ def test_two_trainings_at_once_on_one_store_and_folder(corpus, tmp_path, command
         both = list(pool.map(lambda _: command("train", *arguments), range(2)))
     assert [done.code for done in both] == [0, 0], [done.err for done in both]
     assert load(tmp_path / "bundle").card["model"] == "tfidf_logreg"
-    found = client(store).search_runs(["1"])
+    found = runs_of_news(store)
     first, second = sorted(run.info.run_name for run in found)
     assert second == f"{first}-2"
     assert {run.info.status for run in found} == {"FINISHED"}

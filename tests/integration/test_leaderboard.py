@@ -13,6 +13,7 @@ import pytest
 from pipeline import leaderboard as module
 from pipeline.leaderboard import leaderboard
 from pipeline.schema import ConfigError, InputError
+from tests.conftest import runs_of_news
 
 MODELS = "models=[majority,tfidf_logreg]"
 SPEED = {"sentences_per_second": 1000.0, "first_label_seconds": 1.0, "megabytes": 1.0}
@@ -60,9 +61,7 @@ def board(compose, arguments, store, tmp_path, monkeypatch):
 
 
 def runs(store, **tags):
-    from mlflow import MlflowClient
-
-    found = MlflowClient(tracking_uri=store).search_runs(["1"])
+    found = runs_of_news(store)
     return [
         run for run in found if all(run.data.tags.get(k.replace("_", ".", 1)) == v for k, v in tags.items())
     ]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import runs_of_news
+
 pytestmark = pytest.mark.slow
 
 
@@ -30,9 +32,9 @@ def multirun(corpus, tmp_path, store, *overrides):
 
 
 def family(store, name):
-    (parent,) = [run for run in client(store).search_runs(["1"]) if run.info.run_name == name]
+    (parent,) = [run for run in runs_of_news(store) if run.info.run_name == name]
     query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
-    return parent, client(store).search_runs(["1"], query)
+    return parent, runs_of_news(store, query)
 
 
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
@@ -94,7 +96,7 @@ def test_many_writers_to_a_store_that_is_not_there_yet(tmp_path):
     uri = f"sqlite:///{tmp_path / 'new.db'}"
     with get_context("spawn").Pool(4) as pool:
         pool.starmap(log_runs, [(uri, 3)] * 4)
-    found = client(uri).search_runs(["1"])
+    found = runs_of_news(uri)
     assert [(run.info.status, len(run.data.params), len(run.data.metrics)) for run in found] == [
         ("FINISHED", 120, 5)
     ] * 12

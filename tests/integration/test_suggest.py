@@ -210,7 +210,7 @@ def test_columns_of_sentences_are_carried_over(run, tmp_path):
     assert sorted((row["article"], row["text"], row["source"]) for row in lines(output)) == [
         ("1", "Sales of tea fell.", "a"),
         ("4", "-5 degrees.", "d"),
-    ], "no repeat; the apostrophe is a spreadsheet's, as pipeline.files.defuse puts it"
+    ], "no repeat; the apostrophe is a spreadsheet's, as pipeline.rows.defuse puts it"
     source.write_text('text\nOne.\n""\n')
     assert run(f"input={source}", "unit=sentence")[0].refused("row 2", "empty")
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.corpora.problems import leaks
+from pipeline.corpora.sources import open_path
 from pipeline.corpora.table import read_corpus
 from pipeline.schema import FINGERPRINT, ConfigError, InputError, LabelSet
 
@@ -361,6 +362,12 @@ def test_json_that_is_no_table(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(InputError, match=r"a\.json: "):
         read(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+def test_lines_of_json_in_a_json_file(tmp_path, lines):
+    (tmp_path / "a.json").write_text('{"text": "a b", "labels": ["x"]}\n' * lines)
+    assert len(list(open_path(tmp_path / "a.json", ("text",)).rows)) == lines
 
 
 def test_mixed_encodings_are_named_by_line(tmp_path):

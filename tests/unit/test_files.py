@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.files import atomic, encodable, row_writer, write_json, write_rows
+from pipeline.files import atomic, write_json
+from pipeline.rows import encodable, row_writer, write_rows
 from pipeline.schema import ConfigError, InputError
 
 SCHEMA = pa.schema(

@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pipeline"
 GROUND, DOMAIN, SERVICE, ENGINE, STAGE = range(5)
-ON_THE_GROUND = {"schema", "files", "progress", "resume", "settings", "terminal"}
+ON_THE_GROUND = {"schema", "files", "processes", "progress", "resume", "rows", "settings", "terminal"}
 DOMAINS = {"text", "labels", "models", "evaluation"}
 # Sideways all the same, each for a reason.
 ALLOWED = {

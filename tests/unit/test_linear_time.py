@@ -22,7 +22,7 @@ from pipeline.text.sentences import split_article
 # How a pattern is used where it is not searched for in a whole text: by `match`, within so many characters.
 # With the function that sees to it.
 MATCHED = {
-    *("app._ADDED", "files._FORMULA", "evaluation.perturbations._OBJECT"),
+    *("app._ADDED", "rows._FORMULA", "evaluation.perturbations._OBJECT"),
     *("text.layout._SPEAKER", "text.layout._BULLET", "labels.values._FRACTION"),
 }
 BOUNDED = {

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.files import row_writer
+from pipeline.rows import row_writer
 from pipeline.schema import InputError
 from pipeline.text.readers import read_articles, read_rows
 

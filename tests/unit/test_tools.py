@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.files import defuse, restore
 from pipeline.labels.annotations import Annotation
 from pipeline.labels.tasks import Names, Task, merge
 from pipeline.labels.tools import doccano, label_studio, prodigy, spreadsheet
+from pipeline.rows import defuse, restore
 from pipeline.schema import ConfigError, InputError, LabelSet
 
 LABELS = LabelSet(

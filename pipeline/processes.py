@@ -6,7 +6,7 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def with_this_code() -> None:
