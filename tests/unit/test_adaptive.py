@@ -199,3 +199,14 @@ def test_several_labels_and_none():
     y = np.vstack([y, both, np.zeros((40, 3), np.int8)])
     scores = Adaptive().fit(texts + plain, y).decision_function(["goal tariff match export", "nothing here"])
     assert ((scores > 0) == [[True, True, False], [False, False, False]]).all()
+
+
+def test_centroids_are_unit_differences_of_means():
+    texts = np.array([[1.0, 0, 1], [1, 0, 1], [0, 1, 1], [0, 1, 1]])
+    y = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], np.int8)
+    away = np.array([texts[y[:, k] == 1].mean(axis=0) - texts.mean(axis=0) for k in (0, 1)])
+    wanted = 4 * away / np.linalg.norm(away, axis=1, keepdims=True)
+    head = Choice((WORDS,), centroids=True).head(sparse.csr_matrix(texts), y, 0)
+    assert head.coef == pytest.approx(wanted, abs=1e-5)
+    machines = Choice((WORDS,)).head(sparse.csr_matrix(texts), y, 0)
+    assert (machines.coef != head.coef).any()

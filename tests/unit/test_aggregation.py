@@ -133,3 +133,20 @@ def test_the_most_disputed_come_first():
     assert [row["start"] for row in rows] == [20, 10, 30]
     assert [row["disagreement"] for row in rows] == [2.0, 1.0, pytest.approx(2 / 3, abs=1e-3)]
     assert rows[0]["votes"] == [{"annotator": "x", "labels": ["a"]}, {"annotator": "y", "labels": ["b"]}]
+
+
+def test_silence_is_no_vote_for_the_first_class():
+    rng = np.random.default_rng(0)
+
+    def said(truth, silent):
+        if rng.random() < silent:
+            return ()
+        return ("xyz"[truth if rng.random() < 0.7 else rng.integers(3)],)
+
+    votes = [
+        [vote(n, "p", *said(k, 0.5)), vote(n, "q", *said(k, 0)), vote(n, "r", *said(k, 0))]
+        for n, k in enumerate(rng.integers(0, 3, 60))
+    ]
+    spoken = [[one for one in same if one.labels] for same in votes]
+    with_silence, without = (decide(some, CLASSES, by="dawid_skene") for some in (votes, spoken))
+    assert [one.support for one in with_silence] == [pytest.approx(one.support) for one in without]

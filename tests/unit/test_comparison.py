@@ -255,3 +255,27 @@ def test_a_behaviour_test_that_the_challenger_did_not_take():
         "the challenger did not take the behaviour test 'people'",
         "the challenger did not take the behaviour test 'people, test sentences'",
     ]
+
+
+def test_labels_that_are_better_do_not_speak_against_promotion():
+    assert promoted_over(made(0.3, seed=2), made(0.02), margin=1.0) == []
+
+
+def test_labels_are_adjusted_over_all_pairs():
+    pairs = compare([made(0.1), *(made(0.14, seed=seed) for seed in range(2, 6))])
+    labels = [one for pair in pairs for one in pair["labels"].values()]
+    assert [one["p_holm"] for one in labels] == pytest.approx(holm([one["p"] for one in labels]).tolist())
+
+
+def test_cases_that_are_not_the_same_are_not_paired():
+    """Where pairing would make five more failures of sixteen significant."""
+    found = behaviour_differences(
+        behaviour("1" * 8 + "0" * 8), behaviour("1" * 13 + "0" * 3, digest="others")
+    )
+    assert not any(row["paired"] for row in found)
+    assert found[3]["p"] > 0.05
+
+
+def test_rates_of_all_written_cases_together():
+    found = behaviour_differences(behaviour("1" * 8 + "0" * 8), behaviour("1" * 12 + "0" * 4))
+    assert (found[2]["a"], found[2]["b"]) == (0.5, 0.75)

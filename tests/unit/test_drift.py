@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
-from pipeline.evaluation.drift import compare, distances, merged, profile, reference, verdict
+from pipeline.evaluation.drift import compare, distances, merged, profile, reference, shift, verdict
 from pipeline.pages import drift_page
 
 LABELS = ("denial", "other")
@@ -121,3 +121,14 @@ def test_what_is_too_little_to_tell_is_said():
 @pytest.mark.parametrize(("psi", "word"), [(0.09, "small"), (0.1, "moderate"), (0.25, "large")])
 def test_verdicts(psi, word):
     assert verdict(psi, 100) == word
+
+
+def test_what_chance_gives_is_taken_off_once():
+    rng = np.random.default_rng(0)
+    known = REFERENCE["lengths"]
+    drawn_alike = [distances(known, drawn(rng, 300)["lengths"])["psi"] for _ in range(60)]
+    assert shift(known, drawn(rng, 300)["lengths"])["chance"] == pytest.approx(np.mean(drawn_alike), rel=0.4)
+    moved = np.array(known)[::-1]
+    moved = (moved / moved.sum() * 200).astype(int)
+    found = shift(known, moved)
+    assert found["psi"] == pytest.approx(distances(known, moved)["psi"] - found["chance"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.evaluation.leakage import _area, check_leakage, find_leaks, names_only
+from pipeline.evaluation.leakage import _area, check_leakage, copied, find_leaks, names_only
 from pipeline.evaluation.splits import LEFT_OUT, TEST, Split, near_duplicates
 from pipeline.schema import ConfigError
 
@@ -150,3 +150,12 @@ def test_modes(mode):
 def test_another_mode_is_refused():
     with pytest.raises(ConfigError, match=r"split\.leakage=no: must be one of error, warn, off"):
         check_leakage({"leaks": []}, "no")
+
+
+def test_copies_of_another_dealing_are_found():
+    texts, _, _, split = news()
+    texts[500] = texts[507]
+    together = np.array(split.folds)
+    together[500] = together[507]
+    assert copied(texts, Split(together, ()))["copied_folds"] == 0
+    assert copied(texts, Split(together, (np.array(split.folds),)))["copied_folds"] == 2

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
+from pipeline.evaluation import splits
 from pipeline.evaluation.splits import (
     LEFT_OUT,
     TEST,
@@ -302,3 +303,10 @@ def test_nothing_left_to_train_on():
 def test_split_names_its_parts():
     split = Split(np.array([0, TEST, LEFT_OUT, 1]))
     assert (split.train.tolist(), split.test.tolist(), split.left_out.tolist()) == ([0, 3], [1], [2])
+
+
+def test_of_two_articles_with_a_label_the_smaller_is_left_to_training():
+    y = np.array([[1, 0]] * 6 + [[0, 1]] * 4, np.int8)
+    articles = np.array([0, 0, 1, 1, 2, 2, 3, 3, 3, 4])
+    drawn = np.array([0] * 6 + [1] * 4, bool)
+    assert splits._sparing(drawn, y, articles).tolist() == [False] * 6 + [True] * 3 + [False]
