@@ -325,8 +325,10 @@ def _start(job: Job) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import pyarrow as pa
+    from threadpoolctl import threadpool_limits
 
     pa.set_cpu_count(1)
+    threadpool_limits(1)  # every worker's matrix products on all cores would be in each other's way
     _scorer = Scorer(load(job.bundle), job)
 
 

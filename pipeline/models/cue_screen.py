@@ -111,12 +111,16 @@ class _Lookup:
     def __init__(self, sets: Sequence[tuple[Choice, int]]) -> None:
         self.size = len(sets)
         self._whole: dict[str, Atoms] = {}
-        self._begun: dict[int, dict[str, Atoms]] = {}
+        self._begun: dict[str, Atoms] = {}
+        lengths: dict[str, set[int]] = {}
         for choice, number in sets:
             for word in choice:
                 head = word.rstrip(_OPEN)
-                table = self._begun.setdefault(len(head), {}) if word.endswith(_OPEN) else self._whole
+                table = self._begun if word.endswith(_OPEN) else self._whole
                 table[head] = (*table.get(head, ()), number)
+                if table is self._begun:
+                    lengths.setdefault(head[:2], set()).add(len(head))
+        self._lengths = {opening: sorted(some) for opening, some in lengths.items()}
         self._known: dict[str, Atoms] = {}
 
     def __call__(self, word: str) -> Atoms:
@@ -126,9 +130,9 @@ class _Lookup:
             if len(self._known) > _REMEMBERED:
                 self._known.clear()
             found = set(self._whole.get(word, ()))
-            for length, table in self._begun.items():
-                if len(word) >= length:
-                    found.update(table.get(word[:length], ()))
+            for opening in {word[:1], word[:2]}:
+                for length in self._lengths.get(opening, ()):
+                    found.update(self._begun.get(word[:length], ()))
             known = self._known[word] = tuple(found)
         return known
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import chain
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Pieces:
 
     def __init__(self, tokenizer: str) -> None:
         self.tokenizer = tokenizer
-        self._tokenizer = tokenizer_of(tokenizer)
+        self._speller = speller_of(tokenizer)
         self._numbers: dict[str, int] = {}
         self._flat = np.zeros(0, np.int32)
         self._ends = np.zeros(1, np.int64)
@@ -43,7 +43,7 @@ class Pieces:
 
     def names(self, pieces: Ints) -> list[str]:
         """Return pieces as the tokenizer writes them."""
-        return [self._tokenizer.id_to_token(piece) or "" for piece in pieces.tolist()]
+        return [self._speller.tokenizer.id_to_token(piece) or "" for piece in pieces.tolist()]
 
     def _look_up(self, words: Sequence[str]) -> Ints:
         if len(self._numbers) > REMEMBERED:  # what came first is the most frequent
@@ -54,21 +54,53 @@ class Pieces:
         if new := [word for word in words if word not in self._numbers]:
             begin = len(self._numbers)
             self._numbers |= {word: begin + i for i, word in enumerate(new)}
-            found = [e.ids for e in self._tokenizer.encode_batch(new, add_special_tokens=False)]
-            self._flat = np.concatenate([self._flat, *(np.array(ids, np.int32) for ids in found)])
-            self._ends = np.concatenate([self._ends, self._ends[-1] + np.cumsum([len(ids) for ids in found])])
+            found = self._speller.spelt(new)
+            ends = self._ends[-1] + np.cumsum(list(map(len, found)))
+            flat = np.fromiter(chain.from_iterable(found), np.int32, ends[-1] - self._ends[-1])
+            self._flat, self._ends = np.concatenate([self._flat, flat]), np.concatenate([self._ends, ends])
         return np.array([self._numbers[word] for word in words], np.int64)
 
 
-@lru_cache(maxsize=2)  # parts of a classifier have the same one, which takes long to read
-def tokenizer_of(text: str) -> Any:
-    """Return the tokenizer that a JSON text describes; it neither pads nor cuts."""
-    from tokenizers import Tokenizer
+class Speller:
+    """The pieces of words.
 
-    tokenizer = Tokenizer.from_str(text)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
+    Parameters
+    ----------
+    tokenizer : str
+        A Hugging Face tokenizer as JSON.
+
+    Attributes
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        Neither pads nor cuts.
+    """
+
+    def __init__(self, tokenizer: str) -> None:
+        from tokenizers import Tokenizer
+
+        self.tokenizer = Tokenizer.from_str(tokenizer)
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        self._last: dict[str, list[int]] = {}
+
+    def spelt(self, words: Sequence[str]) -> list[list[int]]:
+        """Return the numbers of each word's pieces.
+
+        Those of the last call are remembered: the parts of a classifier ask one after the other for
+        what is new in the same texts.
+        """
+        known = self._last
+        new = [word for word in words if word not in known]
+        encoded = self.tokenizer.encode_batch(new, add_special_tokens=False)
+        known |= {word: one.ids for word, one in zip(new, encoded, strict=True)}
+        self._last = {word: known[word] for word in words}
+        return list(self._last.values())
+
+
+@lru_cache(maxsize=2)  # parts of a classifier have the same one, which takes long to read
+def speller_of(tokenizer: str) -> Speller:
+    """Return the speller of a tokenizer."""
+    return Speller(tokenizer)
 
 
 def compact(tokenizer: str) -> bytes:

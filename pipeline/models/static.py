@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from scipy import sparse
 
 from pipeline.models.base import Transformer, check_fitted
 from pipeline.models.ngrams import NgramIndex, Tokens
-from pipeline.models.pieces import REMEMBERED, compact, tokenizer_of
+from pipeline.models.pieces import REMEMBERED, compact, speller_of
 from pipeline.models.tokens import Ints, Words, as_texts
 from pipeline.schema import ConfigError
 
@@ -35,7 +36,7 @@ class WordVectors:
     def __init__(self, table: NDArray[np.float16], tokenizer: str) -> None:
         self.table = table
         self.tokenizer = tokenizer
-        self._tokenizer = tokenizer_of(tokenizer)
+        self._speller = speller_of(tokenizer)
         self._rows = np.empty((1024, table.shape[1]), np.float32)
         self._numbers: dict[str, int] = {}
 
@@ -89,9 +90,9 @@ class WordVectors:
         self._numbers = {word: i for word, i in self._numbers.items() if i < kept}
 
     def _embed(self, unique: list[str]) -> Floats:
-        encoded = self._tokenizer.encode_batch(unique, add_special_tokens=False)
-        lengths = np.array([len(e.ids) for e in encoded])
-        ids = np.concatenate([np.array(e.ids, np.int64) for e in encoded])
+        spelt = self._speller.spelt(unique)
+        lengths = np.array(list(map(len, spelt)))
+        ids = np.fromiter(chain.from_iterable(spelt), np.int64, lengths.sum())
         ids = np.minimum(ids, len(self.table) - 1)
         owner = np.repeat(np.arange(len(unique)), lengths)
         # A word may have no token at all, as the last ones here: the shape is not to be guessed.
