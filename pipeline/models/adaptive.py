@@ -16,6 +16,7 @@ from pipeline.models.arrow_tfidf import ArrowTfidf
 from pipeline.models.blend import Blend
 from pipeline.models.chars import CharTfidf
 from pipeline.models.convolution import Convolution
+from pipeline.models.encoder import Encoder
 from pipeline.models.linear import Chain, Concatenation, LinearHead
 from pipeline.models.margins import fit_centroids, fit_margins
 from pipeline.models.static import Static
@@ -25,6 +26,7 @@ Labels = NDArray[np.int8]
 Floats = NDArray[np.float64]
 
 WORDS, CHARS, VECTORS = "words, pairs and triples", "character n-grams", "word vectors"
+SENTENCES = "sentence encoder"
 # What memory and minutes allow.
 WEIGHTS = 15_000_000  # of one kind, of all labels together: 60 MB
 MOST_FEATURES, FEWEST_FEATURES = 300_000, 20_000  # of one kind; with fewer, pairs crowd out rare words
@@ -62,6 +64,8 @@ class Choice:
         Whether a convolutional network is added.
     centroids : bool
         Whether the head is one centroid for each label, in place of support vector machines.
+    encoder : str, optional
+        See `pipeline.models.encoder.Encoder`.
     """
 
     kinds: tuple[str, ...]
@@ -73,6 +77,7 @@ class Choice:
     vectors: float = 1.0
     network: bool = False
     centroids: bool = False
+    encoder: str | None = None
 
     def __str__(self) -> str:
         network = "; convolutional network" if self.network else ""
@@ -81,7 +86,7 @@ class Choice:
 
     def weight(self, kind: str) -> float:
         """Return what the features of one kind are multiplied by."""
-        return {WORDS: 1.4, CHARS: 1.0, VECTORS: self.vectors}[kind]
+        return {WORDS: 1.4, CHARS: 1.0, VECTORS: self.vectors, SENTENCES: 2.0}[kind]
 
     def head(self, features: Any, y: Labels, seed: int) -> LinearHead:
         """Return the fitted head."""
@@ -98,6 +103,8 @@ class Choice:
             return ArrowTfidf(ngram_range=(1, 3), sublinear_tf=True, mark_ends=True, **own)
         if kind == CHARS:
             return CharTfidf(min_df=self.char_min_df, max_features=self.most, lowercase=False)
+        if kind == SENTENCES:
+            return Encoder(source=str(self.encoder))
         return Static(anchors=self.anchors)
 
 
@@ -112,6 +119,8 @@ class Adaptive(BaseEstimator):
     ----------
     choice : Choice, optional
         Made already; default: made in `fit`.
+    encoder : str, optional
+        A frozen sentence encoder whose vectors are features too: see `pipeline.models.encoder.Encoder`.
     random_state : int, default=0
         Of the sample and its folds, and of the solver.
 
@@ -122,8 +131,11 @@ class Adaptive(BaseEstimator):
         Scores as the classifier does, and can be stored.
     """
 
-    def __init__(self, *, choice: Choice | None = None, random_state: int = 0) -> None:
+    def __init__(
+        self, *, choice: Choice | None = None, encoder: str | None = None, random_state: int = 0
+    ) -> None:
         self.choice = choice
+        self.encoder = encoder
         self.random_state = random_state
 
     def settled(self, X: Sequence[str], y: Any) -> Self:  # noqa: N803
@@ -134,7 +146,8 @@ class Adaptive(BaseEstimator):
         """
         texts = as_texts(X)
         labels = np.asarray(y, np.int8).reshape(len(texts), -1)
-        return type(self)(choice=self._chosen(texts, labels), random_state=self.random_state)
+        choice = self._chosen(texts, labels)
+        return type(self)(choice=choice, encoder=self.encoder, random_state=self.random_state)
 
     def fit(self, X: Sequence[str], y: Any) -> Self:  # noqa: N803
         """Choose, then train on all texts and their 0/1 labels of shape (n_texts, n_labels)."""
@@ -157,16 +170,18 @@ class Adaptive(BaseEstimator):
         return self.model_.decision_function(as_texts(X))
 
     def _chosen(self, texts: Sequence[str], y: Labels) -> Choice:
-        return choose(affordable(texts, y), texts, y, self.random_state)
+        return choose(affordable(texts, y, self.encoder), texts, y, self.random_state)
 
 
-def affordable(texts: Sequence[str], y: Labels) -> Choice:
+def affordable(texts: Sequence[str], y: Labels, encoder: str | None = None) -> Choice:
     """Return the usual choice with all the kinds of features that memory and minutes allow."""
     kinds, characters = [WORDS], sum(map(len, texts))
     if characters <= CHARACTERS:
         kinds.append(CHARS)
     if len(texts) <= VECTOR_TEXTS:
         kinds.append(VECTORS)
+    if encoder is not None:
+        kinds.append(SENTENCES)
     most = int(np.clip(WEIGHTS // y.shape[1], FEWEST_FEATURES, MOST_FEATURES))
     few = len(texts) <= FEW
     return Choice(
@@ -178,6 +193,7 @@ def affordable(texts: Sequence[str], y: Labels) -> Choice:
         vectors=2.0 if few else 1.0,
         network=FEW < len(texts) <= VECTOR_TEXTS and y.shape[1] <= NETWORK_LABELS,
         centroids=y.shape[1] > NETWORK_LABELS and characters * y.shape[1] > MACHINES,
+        encoder=encoder,
     )
 
 

@@ -523,3 +523,37 @@ def test_an_interrupted_contrastive_training_goes_on(tiny_bert, tmp_path, monkey
 def test_an_unknown_objective_is_named():
     with pytest.raises(ConfigError, match="objective=pairs: must be one of labels, contrastive"):
         FineTuned(objective="pairs").fit(["a"], [[1]])
+
+
+def test_tables_with_an_encoder_use_it_and_travel(look_up, tmp_path):
+    """Also of words that training never saw, which have a vector as any other."""
+    from pipeline.bundle import Bundle, load, save
+    from pipeline.models.adaptive import SENTENCES as ENCODED
+    from pipeline.models.adaptive import Adaptive
+    from pipeline.models.decision import Decision
+    from pipeline.schema import LabelSet
+
+    y = Y[:, :2]
+    given = Adaptive(encoder=str(look_up))
+    settled = given.settled(SENTENCES, y)
+    fitted = settled.fit(SENTENCES, y)
+    assert fitted.choice_.kinds[-1] == ENCODED and "sentence encoder; linear SVM" in str(fitted.choice_)
+    assert settled.encoder == given.encoder and settled.choice == fitted.choice_
+    plain = Adaptive().fit(SENTENCES, y)
+    unseen = ["zzz", "the"]
+    assert not np.allclose(fitted.decision_function(unseen), plain.decision_function(unseen))
+    decision = Decision().fit(fitted.decision_function(SENTENCES), y)
+    save(Bundle(portable(fitted), decision, LabelSet(("denial", "accusation"))), tmp_path / "bundle")
+    again = load(tmp_path / "bundle")
+    assert np.array_equal(again.scorer.decision_function(TEXTS), fitted.decision_function(TEXTS))
+    assert "onnxruntime" in (tmp_path / "bundle" / "requirements.txt").read_text()
+
+
+@pytest.mark.parametrize(("encoder", "more"), [(None, 0), ("all-MiniLM-L6-v2", 1)])
+def test_an_encoder_is_one_more_kind_of_feature(encoder, more):
+    from pipeline.models.adaptive import affordable
+
+    texts = ["a"] * 60_000  # too many for word vectors: an encoder that is asked for stays
+    few = affordable(texts[:10], np.zeros((10, 2), np.int8), encoder)
+    many = affordable(texts, np.zeros((60_000, 2), np.int8), encoder)
+    assert (len(few.kinds), len(many.kinds)) == (3 + more, 2 + more)
