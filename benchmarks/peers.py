@@ -10,8 +10,10 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +98,12 @@ def fasttext(texts: Sequence[str], y: Any, test: Sequence[str], seed: int) -> Ou
 
 
 def fasttext_autotune(texts: Sequence[str], y: Any, test: Sequence[str], seed: int) -> Outcome:
-    """Let fastText choose its settings for a minute on a tenth of the training texts."""
-    return _fasttext(texts, y, test, seed, None)
+    """Let fastText choose its settings for a minute on a tenth of the training texts.
+
+    In a process of its own, which it may end: it aborts where a trial diverges.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_fasttext, texts, y, test, seed, None).result()
 
 
 PEERS: dict[str, Fit] = {
@@ -125,11 +131,12 @@ def _fasttext(
         else:
             model = fasttext.train_supervised(str(every), seed=seed, **settings, **common)
         trained = time.process_time()
-        given, probabilities = model.predict([_line(text) for text in test], k=y.shape[1])
         predicted = np.zeros((len(test), y.shape[1]), np.int8)
-        for row, (names, scores) in enumerate(zip(given, probabilities, strict=True)):
-            chosen = [n for n, p in zip(names, scores, strict=True) if p >= 0.5] if _several(y) else names[:1]
-            predicted[row, [int(name.removeprefix("__label__")) for name in chosen]] = 1
+        most, least = (y.shape[1], 0.5) if _several(y) else (1, 0.0)
+        for row, text in enumerate(test):
+            # Not model.predict: given a list it says of all labels of a text what the first one's probability is.
+            for _, name in model.f.predict(f"{_line(text)}\n", most, least, "strict"):
+                predicted[row, int(name.removeprefix("__label__"))] = 1
         scored = time.process_time()
         model.save_model(str(every.with_suffix(".bin")))
         size = every.with_suffix(".bin").stat().st_size / 1e6
