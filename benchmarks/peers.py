@@ -134,7 +134,7 @@ def _fasttext(
         predicted = np.zeros((len(test), y.shape[1]), np.int8)
         most, least = (y.shape[1], 0.5) if _several(y) else (1, 0.0)
         for row, text in enumerate(test):
-            # Not model.predict: given a list it says of all labels of a text what the first one's probability is.
+            # Not model.predict: of a list it gives all labels of a text the probability of the first.
             for _, name in model.f.predict(f"{_line(text)}\n", most, least, "strict"):
                 predicted[row, int(name.removeprefix("__label__"))] = 1
         scored = time.process_time()
