@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ Place = tuple[int, Row]
 ARROW = {".arrow": "arrow", ".feather": "arrow", ".parquet": "parquet"}
 TEXT = {name: kind for name, kind in FORMATS.items() if kind in ("jsonl", "csv", "tsv")} | {".json": "json"}
 PICKLES = (".pkl", ".pickle", ".p", ".joblib")
+_SPLIT = re.compile(r"(train|test|validation|valid|val|dev)(?=[-_.])")
 _BATCH = 4096
 _LOOKED_AT = 1000  # lines of JSON, each of which may lack a column
 _KNOWN = ", ".join((*TEXT, *ARROW))
@@ -63,7 +65,8 @@ def open_path(
     wanted, optional : sequence of str
         Columns that must be there, and those read where they are.
     part : str, default="train"
-        The split to read of a folder that `datasets` saved, where it has such a split.
+        The split to read of a folder that `datasets` saved, or whose files are named by it
+        (`train.csv`, `test-0001.csv`), where it has such a split.
 
     Raises
     ------
@@ -78,9 +81,11 @@ def open_path(
     if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
         split = part if part in dataset_splits(str(path), None) else "train"
         return open_dataset(str(path), None, split, wanted, optional)
-    files = sorted(f for f in path.iterdir() if f.is_file() and _is_part(f))
+    files = _named_splits(path).get(part) or _parts(path)
     if not files:
         raise InputError(f"{path}: no table in this folder; use files with {_KNOWN}")
+    if len(files) == 1:
+        return _open_file(files[0], wanted, optional)
     parts = [_open_file(file, wanted, optional) for file in files]
 
     def rows() -> Iterator[Place]:
@@ -147,7 +152,11 @@ def dataset_splits(name: str, config: str | None, revision: str | None = None) -
 
 
 def has_test(path: str | Path) -> bool:
-    """Return whether a folder is one of several splits that `datasets` saved, with a test."""
+    """Return whether a folder has a test of its own: a split that `datasets` saved, or files named so."""
+    if not Path(path).is_dir():
+        return False
+    if "test" in _named_splits(Path(path)):
+        return True
     described = Path(path) / "dataset_dict.json"
     with suppress(OSError, ValueError, TypeError):
         return "test" in json.loads(described.read_text(encoding="utf-8"))["splits"]
@@ -173,6 +182,19 @@ def _kind(path: Path) -> str | None:
     name = path.name.lower()
     packed = Path(name).suffix in COMPRESSED
     return ARROW.get(Path(name).suffix) or TEXT.get(Path(Path(name).stem if packed else name).suffix)
+
+
+def _named_splits(folder: Path) -> dict[str, list[Path]]:
+    """Return the tables of a folder by the split in their names; none unless one is "train"."""
+    splits: dict[str, list[Path]] = {}
+    for file in _parts(folder):
+        if named := _SPLIT.match(file.name.lower()):
+            splits.setdefault(named[1], []).append(file)
+    return splits if "train" in splits and len(splits) > 1 else {}
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file() and _is_part(file))
 
 
 def _is_part(path: Path) -> bool:

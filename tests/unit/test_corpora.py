@@ -254,6 +254,30 @@ def test_splits_that_were_saved(tmp_path):
         assert read(tmp_path / "saved", test=test).table["split"].to_pylist() == wanted
 
 
+def test_a_folder_whose_files_are_named_by_split_is_not_trained_on_its_test(tmp_path):
+    jsonl(tmp_path / "train-1.jsonl", ROWS[:12])
+    jsonl(tmp_path / "Train_2.jsonl", ROWS[12:])
+    assert set(read(tmp_path).table["split"].to_pylist()) == {"train"}
+    tests = [row | {"text": f"{row['text']} new"} for row in ROWS[:6]]
+    jsonl(tmp_path / "test.jsonl", tests)
+    jsonl(tmp_path / "dev.jsonl", [row | {"text": f"{row['text']} other"} for row in ROWS[:6]])
+    table = read(tmp_path).table
+    assert table["split"].to_pylist() == ["train"] * 24 + ["test"] * 6
+    assert table["text"].to_pylist()[24:] == [row["text"] for row in tests]
+    own = jsonl(tmp_path.parent / "own.jsonl", ROWS[:3])
+    assert read(tmp_path, test=str(own)).table.num_rows == 24 + 3
+
+
+@pytest.mark.parametrize(
+    "names", [("a.jsonl", "b.jsonl"), ("test.jsonl", "b.jsonl"), ("trainers.jsonl", "test.jsonl")]
+)
+def test_a_folder_without_splits_is_one_table(tmp_path, names):
+    for name, rows in zip(names, (ROWS[:12], ROWS[12:]), strict=True):
+        jsonl(tmp_path / name, rows)
+    table = read(tmp_path).table
+    assert table.num_rows == 24 and set(table["split"].to_pylist()) == {"train"}
+
+
 # --- the hub ------------------------------------------------------------------------------------------
 
 
