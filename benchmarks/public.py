@@ -56,10 +56,12 @@ def ours(config: Any, data: Data, rows: Any) -> Outcome:
 
     from pipeline.bundle import Bundle, save
     from pipeline.evaluation.data import Data
+    from pipeline.models import encoder
     from pipeline.evaluation.splits import LEFT_OUT, Split
     from pipeline.models.portable import portable
     from pipeline.train import fit
 
+    encoder._last = None  # what the classifier before had embedded
     began = time.process_time()
     folds = data.split.folds.copy()
     folds[np.setdiff1d(data.split.train, rows)] = LEFT_OUT

@@ -79,7 +79,7 @@ def runs_of(config: DictConfig) -> list[Compared]:
     """Return the runs with what they said of each sentence."""
     from pipeline.registry import runs_of as runs_with_an_alias
     from pipeline.runs import fetch, find
-    from pipeline.tracking import connected
+    from pipeline.tracking.stores import connected
 
     wanted = OmegaConf.to_container(config.runs) if not isinstance(config.runs, str) else config.runs
     with ExitStack() as stack:
@@ -100,7 +100,7 @@ def scored(found: Sequence[Found], client: Any, config: DictConfig, folder: Path
     from pipeline.evaluate import score
     from pipeline.runs import Compared, bundle_uri, metrics_of
     from pipeline.text.readers import read_rows
-    from pipeline.tracking import local_folder
+    from pipeline.tracking.locate import local_folder
 
     rows = list(read_rows(config.input))
     runs = []
@@ -142,7 +142,8 @@ def described(config: DictConfig, runs: Sequence[Compared], pairs: list[dict[str
 
 def log(config: DictConfig, result: dict[str, Any], files: Sequence[Path]) -> str:
     """Log the comparison as a run of its own experiment; a store out of reach costs the log only."""
-    from pipeline.tracking import TrackingError, metric_names, run
+    from pipeline.tracking.run import metric_names, run
+    from pipeline.tracking.stores import TrackingError
 
     experiment = f"{config.tracking.experiment} comparisons"
     names = [one["name"] for one in result["runs"]]
@@ -164,7 +165,7 @@ def log(config: DictConfig, result: dict[str, Any], files: Sequence[Path]) -> st
 
 def numbers(pair: dict[str, Any]) -> dict[str, float]:
     """Return differences and their adjusted p-values under names that MLflow allows."""
-    from pipeline.tracking import metric_names
+    from pipeline.tracking.run import metric_names
 
     tests = pair["scores"] | pair["labels"]
     kinds = {"difference": "difference", "low": "low", "high": "high", "p": "p_holm"}
@@ -188,7 +189,7 @@ def promoted(config: DictConfig, result: dict[str, Any]) -> str:
     """
     from pipeline.evaluation.promotion import objections
     from pipeline.registry import CHAMPION, promote, runs_of
-    from pipeline.tracking import connected
+    from pipeline.tracking.stores import connected
 
     if len(result["runs"]) != 2:
         raise ConfigError(f"promote=true: takes the champion and one other, got {len(result['runs'])} runs")
@@ -221,7 +222,7 @@ def check_behaviour(runs: Sequence[dict[str, Any]]) -> None:
 def rolled_back(config: DictConfig) -> str:
     """Give the title back to the champion before, and say so."""
     from pipeline.registry import roll_back
-    from pipeline.tracking import connected
+    from pipeline.tracking.stores import connected
 
     with connected(config.tracking.uri, ROOT) as client:
         return announced(roll_back(client, config.tracking.register))

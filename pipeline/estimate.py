@@ -251,7 +251,7 @@ def main(config: DictConfig) -> None:
     from pipeline.files import atomic
     from pipeline.rows import write_rows
     from pipeline.text.readers import read_rows
-    from pipeline.tracking import local_folder
+    from pipeline.tracking.locate import local_folder
 
     by = list(config.by)
     _check(config, by)

@@ -176,7 +176,7 @@ def main(config: DictConfig) -> None:
     from pipeline.files import write_json
     from pipeline.reports.run import run_page
     from pipeline.text.readers import read_rows
-    from pipeline.tracking import local_folder
+    from pipeline.tracking.locate import local_folder
 
     bundle = load(local_folder(config.model_uri, ROOT))
     rows = list(read_rows(config.input))

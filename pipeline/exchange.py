@@ -78,7 +78,7 @@ def with_votes(tasks: Iterable[Task], votes: Iterable[Annotation], *, unit: str)
 def suggested(tasks: Sequence[Task], model_uri: str) -> list[Task]:
     """Return the tasks with the labels of a classifier."""
     from pipeline.bundle import load
-    from pipeline.tracking import local_folder
+    from pipeline.tracking.locate import local_folder
 
     bundle = load(local_folder(model_uri, ROOT))
     given = bundle.label([task.text for task in tasks])

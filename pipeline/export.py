@@ -33,7 +33,7 @@ ARCHIVE = re.compile(r"\.(?:tar|tgz|gz|bz2|xz|zst|7z|rar|json|onnx|pkl|\w*zip)$"
 def main(config: DictConfig) -> None:
     """Run the stage."""
     from pipeline.bundle import load
-    from pipeline.tracking import local_folder
+    from pipeline.tracking.locate import local_folder
 
     folder, output = local_folder(config.model_uri, ROOT), Path(config.output)
     if output.suffix != ".zip" and ARCHIVE.search(output.name):

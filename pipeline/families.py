@@ -8,7 +8,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pipeline.terminal import warn
-from pipeline.tracking import PARENT, Run, TrackingError, run
+from pipeline.tracking.provenance import PARENT
+from pipeline.tracking.run import Run, run
+from pipeline.tracking.stores import TrackingError
 
 
 @contextmanager
@@ -20,7 +22,7 @@ def family(
     Parameters
     ----------
     uri, experiment, name, root, resume
-        As for `pipeline.tracking.run`.
+        As for `pipeline.tracking.run.run`.
     """
     with ExitStack() as stack:
         opened = None

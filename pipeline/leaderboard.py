@@ -15,7 +15,7 @@ from pipeline.schema import ConfigError, InputError, PipelineError, nearest
 from pipeline.terminal import say
 
 if TYPE_CHECKING:
-    from pipeline.tracking import Run
+    from pipeline.tracking.run import Run
 
 # What a training takes from this stage's configuration; the model is its own.
 SHARED = ("labels", "corpus", "split", "decision", "tracking", "seed", "paths", "labelled")
@@ -254,7 +254,7 @@ def commit() -> str:
 
 def log_child(result: Entry, parent: Run, config: DictConfig) -> None:
     """Log to the run of a training what was measured after it, and make it a child."""
-    from pipeline.tracking import logged
+    from pipeline.tracking.run import logged
 
     run = logged(config.tracking.uri, result["run_id"], ROOT) if result["run_id"] else None
     if run is None:  # kept from another store

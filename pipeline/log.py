@@ -42,7 +42,7 @@ def log_report(report: str, uri: str | None) -> tuple[str, str]:
     from pipeline.bundle import load
     from pipeline.files import write_json
     from pipeline.record import kept_at, log, read_kept
-    from pipeline.tracking import run
+    from pipeline.tracking.run import run
 
     record = read_kept(report)
     record["config"]["report"] = str(report)

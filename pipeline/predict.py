@@ -46,7 +46,7 @@ ENGINES = ("local", "spark")
 def main(config: DictConfig) -> None:
     """Run the stage."""
     from pipeline.bundle import load
-    from pipeline.tracking import local_folder
+    from pipeline.tracking.locate import local_folder
 
     _check(config)
     if config.engine == "spark":
@@ -71,7 +71,7 @@ def _say(counts: dict[str, int], output: str) -> None:
 def _on_spark(config: DictConfig) -> None:
     from pipeline.bundle import load
     from pipeline.engines.spark import label, spark
-    from pipeline.tracking import local_folder
+    from pipeline.tracking.locate import local_folder
 
     folder = local_folder(config.model_uri, ROOT)
     bundle = load(folder)

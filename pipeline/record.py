@@ -9,7 +9,8 @@ from typing import Any
 
 from pipeline.files import write_json
 from pipeline.schema import InputError
-from pipeline.tracking import Run, metric_names, scrubbed
+from pipeline.tracking.provenance import scrubbed
+from pipeline.tracking.run import Run, metric_names
 
 
 def kept_at(report: str | Path) -> Path:

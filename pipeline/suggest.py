@@ -160,7 +160,7 @@ def _label(config: DictConfig) -> str:
     from pipeline.labels import querying
     from pipeline.labels.labelset import label_set
     from pipeline.text.readers import read_rows
-    from pipeline.tracking import local_folder
+    from pipeline.tracking.locate import local_folder
     from pipeline.worklist import form_of, write_worklist
 
     form = form_of(config.output, config.format)

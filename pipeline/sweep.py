@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pipeline.schema import LabelSet
     from pipeline.search import Search, Trial
-    from pipeline.tracking import Run
+    from pipeline.tracking.run import Run
 
 # What trials share with the stage, and with each other.
 SHARED = ("labels", "corpus", "split", "tracking", "seed", "paths", "labelled", "output", "report")

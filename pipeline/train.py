@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.models.training import CrossValidated
-    from pipeline.tracking import Run
+    from pipeline.tracking.run import Run
 
 
 @stage("train")
@@ -266,7 +266,7 @@ def origin(run: Run | None) -> dict[str, str]:
     """Return what tells the report from others: the run, the code's commit and the day; "" for unknown."""
     from datetime import UTC, datetime
 
-    from pipeline.tracking import commit
+    from pipeline.tracking.provenance import commit
 
     return {
         "run": run.name if run else "",
@@ -278,7 +278,8 @@ def origin(run: Run | None) -> dict[str, str]:
 
 def open_run(stack: ExitStack, config: DictConfig, difference: str = "") -> Run | None:
     """Open a tracking run; a store out of reach costs the log, not the training."""
-    from pipeline.tracking import TrackingError, run
+    from pipeline.tracking.run import run
+    from pipeline.tracking.stores import TrackingError
 
     name = run_name(config, difference)
     try:
@@ -291,7 +292,7 @@ def open_run(stack: ExitStack, config: DictConfig, difference: str = "") -> Run 
 def try_to_log(run: Run | None, record: dict[str, Any], metrics: dict[str, Any]) -> bool:
     """Log the run; where the store is gone by now, bundle and report are there all the same."""
     from pipeline.record import keep, log
-    from pipeline.tracking import TrackingError
+    from pipeline.tracking.stores import TrackingError
 
     path = keep(record)
     if run is None:

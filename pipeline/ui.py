@@ -15,7 +15,7 @@ from pipeline.schema import InputError
 def main(config: DictConfig) -> None:
     """Say where the runs are, and become MLflow's server unless there is one already."""
     from pipeline.experiments import view_path
-    from pipeline.tracking import connected, default_uri
+    from pipeline.tracking.stores import connected, default_uri
 
     uri = config.tracking.uri or default_uri(ROOT)
     served = uri.startswith("http")

@@ -404,7 +404,7 @@ def test_of_a_multirun_the_best_job_is_the_challenger(store):
 
 
 def test_the_champion_can_be_used_by_its_alias(trained, store, monkeypatch, tmp_path):
-    from pipeline.tracking import local_folder
+    from pipeline.tracking.locate import local_folder
 
     version = client(store).get_model_version_by_alias("news", "challenger")
     folder = local_folder("models:/news@challenger", tmp_path, store)
@@ -453,10 +453,10 @@ def test_every_run_has_the_same_keys_and_tags(trained, other, store):
 
 
 def test_a_run_whose_process_was_killed_is_marked_at_the_next_start(store, tmp_path):
-    from pipeline.tracking import run
+    from pipeline.tracking.run import run
 
     code = (
-        "import os, signal, sys; from pathlib import Path; from pipeline.tracking import run\n"
+        "import os, signal, sys; from pathlib import Path; from pipeline.tracking.run import run\n"
         "with run(sys.argv[1], 'killed', 'x', Path('.')) as opened:\n"
         "    print(opened.id, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -83,7 +83,7 @@ def test_outputs_named_for_all_stay(corpus, tmp_path, store):
 
 
 def log_runs(uri, count):
-    from pipeline.tracking import run
+    from pipeline.tracking.run import run
 
     for n in range(count):
         with run(uri, "news", f"run {n}", Path("/")) as opened:

@@ -155,7 +155,7 @@ def test_probabilities_are_those_of_classes_that_exclude_each_other(multilingual
 def test_the_run_is_logged_under_names_that_mlflow_takes(multilingual, store):
     from mlflow import MlflowClient
 
-    from pipeline.tracking import metric_names
+    from pipeline.tracking.run import metric_names
 
     _, metrics = multilingual
     run = MlflowClient(tracking_uri=store).get_run(metrics["run_id"])

@@ -18,7 +18,7 @@ from pipeline.bundle import load
 from pipeline.evaluation.behaviour_report import flips_line
 from pipeline.labels.labelset import indicator, label_set
 from pipeline.schema import InputError
-from pipeline.tracking import METRICS
+from pipeline.tracking.run import METRICS
 from pipeline.train import Data, evaluate_both, fit, labelled_sentences, main, split
 from pipeline.train import train as train_stage
 
@@ -206,7 +206,7 @@ def test_the_run_holds_the_report_and_the_configuration(trained, store, tmp_path
 def test_the_logged_model_is_the_bundle(trained, store, monkeypatch):
     import mlflow
 
-    from pipeline.tracking import local_folder
+    from pipeline.tracking.locate import local_folder
 
     (output,) = client(store).get_run(trained.metrics["run_id"]).outputs.model_outputs
     uri = f"models:/{output.model_id}"
@@ -260,7 +260,7 @@ def test_a_training_that_is_ended_is_marked_as_killed(corpus, store, tmp_path, n
     ("error", "status"), [(RuntimeError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "FAILED")]
 )
 def test_how_a_run_ends(store, tmp_path, error, status):
-    from pipeline.tracking import run
+    from pipeline.tracking.run import run
 
     with pytest.raises(error), run(store, "news", "x", tmp_path) as opened:
         raise error

@@ -27,8 +27,11 @@ ALLOWED = {
     ("leaderboard", "train"),  # train many times, and
     ("leaderboard", "evaluate"),  # score on other news
     ("sweep", "train"),
-    ("record", "tracking"),  # what a training logs, to the run it is given
-    ("families", "tracking"),  # what has no MLflow of its own
+    ("record", "tracking.run"),  # what a training logs, to the run it is given
+    ("record", "tracking.provenance"),
+    ("families", "tracking.run"),  # what has no MLflow of its own
+    ("families", "tracking.provenance"),
+    ("families", "tracking.stores"),
     ("multirun", "families"),
     ("speed", "bundle"),  # loads it in a process of its own
     ("suggest", "evaluate"),  # labels of a row
@@ -96,7 +99,7 @@ def test_the_known_rooms_are_on_their_floors():
     assert {name for name in MODULES if floor(name) == STAGE} >= {
         *("ingest", "label", "train", "evaluate", "predict", "leaderboard", "sweep")
     }
-    assert floor("bundle") == floor("tracking") == floor("corpora.table") == SERVICE
+    assert floor("bundle") == floor("tracking.run") == floor("corpora.table") == SERVICE
     assert floor("models.decision") == DOMAIN
     assert floor("engines.spark") == ENGINE
 
@@ -139,7 +142,7 @@ def users(package):
 
 
 def test_only_tracking_knows_mlflow():
-    assert users("mlflow") == {"tracking"}
+    assert {box(name) for name in users("mlflow")} == {"tracking"}
 
 
 def test_only_stages_and_their_frame_know_hydra():

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from pipeline.evaluation import metrics
-from pipeline.tracking import METRICS
+from pipeline.tracking.run import METRICS
 
 NAMES = ("a", "b", "c")
 SCORES = ("precision", "recall", "f1", *metrics.PROBABILISTIC)

@@ -1,25 +1,20 @@
-"""All that knows MLflow: runs, what they carry, and where they are kept."""
+"""A run: how it begins and ends, and what it carries."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import locked
 from pipeline.schema import PipelineError
-from pipeline.settings import check_address
-from pipeline.terminal import one_line, without_secrets
+from pipeline.terminal import one_line
+from pipeline.tracking.provenance import flatten, scrubbed, source
+from pipeline.tracking.stores import TrackingError, alone, artifacts, connected, default_uri, first_line
 
 METRICS = (
     *("macro_f1", "micro_f1", "subset_accuracy"),
@@ -28,15 +23,8 @@ METRICS = (
 LONGEST_PARAMETER = 6000
 LONGEST_REASON = 1000
 PARAMETERS_A_BATCH = 100
-# Names the run that runs opened in this process and those it starts are children of.
-PARENT = "PIPELINE_PARENT_RUN"
 METRICS_A_BATCH = 1000
 ERROR = "error"  # tag: why a run failed
-_SECRET = re.compile(r"(?:password|passwd|secret|credential|access.?key|api.?key|auth.?token)", re.IGNORECASE)
-
-
-class TrackingError(PipelineError):
-    """The tracking store cannot be reached or refuses."""
 
 
 class Terminated(SystemExit):
@@ -68,18 +56,18 @@ def run(
     """
     from pipeline.experiments import PROCESS, end_dead_runs, process, unique_name
 
-    with _alone(uri, root), connected(uri, root) as client:
+    with alone(uri, root), connected(uri, root) as client:
         from mlflow.exceptions import MlflowException
 
         found = client.get_experiment_by_name(experiment)
-        location = _artifacts(uri or default_uri(root))
+        location = artifacts(uri or default_uri(root))
         experiment_id = (
             found.experiment_id if found else client.create_experiment(experiment, artifact_location=location)
         )
         run_id = resume if resume and _restarted(client, resume) else None
         if run_id is None:
             end_dead_runs(client, experiment_id)
-            tags = _source(root) | {PROCESS: process()}
+            tags = source(root) | {PROCESS: process()}
             name = unique_name(client, experiment_id, name)
             run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
     opened = Run(client, experiment_id, run_id, name)
@@ -117,56 +105,6 @@ def _terminate(number: int, _: object) -> None:
     raise Terminated(128 + number)
 
 
-@contextmanager
-def connected(uri: str | None, root: Path) -> Iterator[Any]:
-    """Give a client of the store, for what else is done there; what MLflow raises is a TrackingError.
-
-    Parameters
-    ----------
-    uri, root
-        As for `run`.
-    """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # 12 s; MLflow's 7 take 4 minutes
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds; MLflow's 120 are spent four times
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    try:
-        yield MlflowClient(tracking_uri=uri or default_uri(root))
-    except (MlflowException, OSError) as error:
-        raise TrackingError(f"tracking.uri={uri}: {_first_line(error)}; is the server running?") from None
-
-
-@contextmanager
-def _alone(uri: str | None, root: Path) -> Iterator[None]:
-    """Let one process at a time open a SQLite store: two that make its tables together ruin it."""
-    database = _sqlite(uri or default_uri(root))
-    if database is None:
-        yield
-        return
-    try:
-        with locked(f"{database}.lock"):
-            yield
-    except OSError as error:
-        raise TrackingError(f"tracking.uri={uri}: {_first_line(error)}") from None
-
-
-def _sqlite(uri: str) -> Path | None:
-    scheme, _, path = uri.partition(":///")
-    return Path(path.partition("?")[0]) if scheme == "sqlite" else None
-
-
-def _artifacts(uri: str) -> str | None:
-    """Return where artifacts go that MLflow would put into the working directory."""
-    database = _sqlite(uri)
-    return (database.absolute().parent / "mlartifacts").as_uri() if database else None
-
-
 def _restarted(client: Any, run_id: str) -> bool:
     from mlflow.exceptions import MlflowException
 
@@ -195,7 +133,7 @@ def _store_may_fail() -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"tracking: {_first_line(error)}; is the server running?") from None
+        raise TrackingError(f"tracking: {first_line(error)}; is the server running?") from None
 
 
 class Run:
@@ -316,73 +254,9 @@ class Run:
         return f"models:/{logged.model_id}"
 
 
-def local_folder(uri: str | Path, root: Path, tracking_uri: str | None = None) -> Path:
-    """Return the folder of a model given as a path, or fetched from `models:/…` or `runs:/…`.
-
-    Fetched from `tracking_uri`, MLFLOW_TRACKING_URI, or the store that is used where none is configured.
-
-    Raises
-    ------
-    TrackingError
-        Where there is no such logged model.
-    ConfigError
-        Where it would come from another machine without TLS.
-
-    Notes
-    -----
-    What was fetched is said on stderr: an alias may name another version tomorrow.
-    """
-    if ":/" not in str(uri):
-        return Path(uri)
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    store = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
-    check_address("model_uri", str(uri))
-    check_address("tracking.uri", store)
-    try:
-        location = _location(mlflow.MlflowClient(tracking_uri=store), str(uri))
-        check_address("model_uri", location)
-        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, tracking_uri=store))
-    except (MlflowException, OSError) as error:
-        raise TrackingError(f"model_uri={uri}: {_first_line(error)}") from None
-    sys.stderr.write(f"{one_line(_revision(str(uri), location, folder))}\n")
-    return folder
-
-
-def _revision(uri: str, location: str, folder: Path) -> str:
-    """Return what pins a fetched model: where it was, and the digest of the list of its files."""
-    manifest = folder / "manifest.json"
-    digest = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else "none"
-    return f"model_uri={uri}: fetched from {location}, manifest sha256 {digest}"
-
-
-def _location(client: Any, uri: str) -> str:
-    """Return where the files of `models:/ID`, `models:/NAME@ALIAS` or `models:/NAME/VERSION` are.
-
-    MLflow itself would look such names up in the store of the process, whatever store is given.
-    """
-    match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))?", uri)
-    if match is None:
-        return uri
-    name, alias, number = match.groups()
-    if alias:
-        return _location(client, client.get_model_version_by_alias(name, alias).source)
-    if number:
-        return _location(client, client.get_model_version(name, number).source)
-    return str(client.get_logged_model(name).artifact_location)
-
-
-def default_uri(root: Path) -> str:
-    """Return the store that is used where none is configured."""
-    return f"sqlite:///{home(root) / 'mlflow.db'}"
-
-
-def home(root: Path) -> Path:
-    """Return the checkout that keeps the store: DVC deletes the copies it runs queued experiments in."""
-    return Path(*root.parts[: root.parts.index(".dvc")]) if ".dvc" in root.parts else root
+def _reason(error: Exception) -> str:
+    kind = "" if isinstance(error, PipelineError) else f"{type(error).__name__}: "
+    return one_line(f"{kind}{error}")[:LONGEST_REASON]
 
 
 def metric_names(labels: Sequence[str]) -> list[str]:
@@ -394,70 +268,3 @@ def metric_names(labels: Sequence[str]) -> list[str]:
             name += "_"
         names.append(name)
     return names
-
-
-def scrubbed(value: Any) -> Any:
-    """Return a nest of mappings and lists without passwords and tokens, in values or under such a key."""
-    if isinstance(value, Mapping):
-        return {
-            key: "***" if isinstance(one, str) and _SECRET.search(str(key)) else scrubbed(one)
-            for key, one in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [scrubbed(one) for one in value]
-    return without_secrets(value) if isinstance(value, str) else value
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return `{"a.b.0": value}` for a nest of mappings and lists."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, list):
-            value = dict(enumerate(value)) if any(isinstance(v, dict | list) for v in value) else value
-        if isinstance(value, Mapping):
-            flat |= flatten({str(k): v for k, v in value.items()}, f"{name}.")
-        else:
-            flat[name] = value
-    return flat
-
-
-def commit(root: Path) -> str:
-    """Return the commit that is checked out; "" where nothing is."""
-    git = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def _source(root: Path) -> dict[str, str]:
-    """Return tags that say which code and which data a run came from."""
-    tags = {"mlflow.source.name": " ".join(sys.argv[:1]), "mlflow.source.type": "LOCAL"}
-    if name := commit(root):
-        tags |= {"mlflow.source.git.commit": name, "commit": name[:10]}
-    if parent := os.environ.get(PARENT):
-        tags["mlflow.parentRunId"] = parent
-    return tags | _dvc_hashes(root / "dvc.lock")
-
-
-def _dvc_hashes(lock: Path) -> dict[str, str]:
-    if not lock.is_file():
-        return {}
-    import yaml
-
-    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {})
-    return {
-        f"dvc.{name}.{dep['path']}": dep.get("md5", "")
-        for name, stage in stages.items()
-        for dep in stage.get("deps", []) + stage.get("outs", [])
-    }
-
-
-def _reason(error: Exception) -> str:
-    kind = "" if isinstance(error, PipelineError) else f"{type(error).__name__}: "
-    return one_line(f"{kind}{error}")[:LONGEST_REASON]
-
-
-def _first_line(error: Exception) -> str:
-    return without_secrets(str(error).strip().split("\n")[0][:200])
