@@ -56,8 +56,8 @@ def ours(config: Any, data: Data, rows: Any) -> Outcome:
 
     from pipeline.bundle import Bundle, save
     from pipeline.evaluation.data import Data
-    from pipeline.models import encoder
     from pipeline.evaluation.splits import LEFT_OUT, Split
+    from pipeline.models import encoder
     from pipeline.models.portable import portable
     from pipeline.train import fit
 
