@@ -1,7 +1,7 @@
 """Public sets of labelled texts: this project's classifiers and what others would take, in one run.
 
     python benchmarks/public.py FOLDER [--sets NAME ...] [--models NAME ...] [--peers NAME ...]
-        [--shots 8 16 32 64 --seeds 5] [--write docs/benchmarks.md]
+        [--score-folds 1] [--shots 8 16 32 64 --seeds 5] [--write docs/benchmarks.md]
 
 FOLDER has a folder for each set with train.jsonl and test.jsonl (`text`, `labels`). All train on the
 same rows: those of the training file that the test does not repeat. Figures are kept in --results
@@ -35,7 +35,7 @@ SCORES = ("macro_f1", "micro_f1", "subset_accuracy")
 Point = dict[str, Any]
 
 
-def load(folder: Path, model: str, seed: int) -> tuple[Any, Data]:
+def load(folder: Path, model: str, seed: int, score_folds: int | None = None) -> tuple[Any, Data]:
     """Return the configuration of a training run on a set, and the set, split."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -46,7 +46,8 @@ def load(folder: Path, model: str, seed: int) -> tuple[Any, Data]:
     GlobalHydra.instance().clear()
     overrides = [f"corpus.train={folder / 'train.jsonl'}", f"corpus.test={folder / 'test.jsonl'}"]
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
-        config = compose("train", ["corpus=table", *overrides, f"model={model}", f"seed={seed}"])
+        overrides += [f"model={model}", f"seed={seed}", f"split.score_folds={score_folds or 'null'}"]
+        config = compose("train", ["corpus=table", *overrides])
     return config, corpus_of(config)
 
 
@@ -67,7 +68,9 @@ def ours(config: Any, data: Data, rows: Any) -> Outcome:
     folds[np.setdiff1d(data.split.train, rows)] = LEFT_OUT
     model = instantiate(config.model.estimator, _convert_="all")
     decision = instantiate(config.decision, task=data.labels.task)
-    fitted, crossed = fit(model, decision, Data(data.table, data.labels, data.y, Split(folds)))
+    fitted, crossed = fit(
+        model, decision, Data(data.table, data.labels, data.y, Split(folds)), config.split.score_folds
+    )
     bundle = Bundle(portable(fitted), crossed.decision, data.labels)
     trained = time.process_time()
     predicted = bundle.decision.labels(bundle.probabilities(data.column("text", data.split.test)))
@@ -120,7 +123,7 @@ def few(data: Data, shots: int, seed: int) -> Any:
 def fits(name: str, data: Data, rows: Any, given: argparse.Namespace, seed: int) -> Iterator[tuple[str, Any]]:
     """Yield every classifier's name with a function that trains it on some rows."""
     for model in given.models:
-        config, _ = load(given.folder / name, model, seed)
+        config, _ = load(given.folder / name, model, seed, given.score_folds)
         yield model, lambda config=config: ours(config, data, rows)
     texts, y, test = data.column("text", rows), data.y[rows], data.column("text", data.split.test)
     for peer in given.peers:
@@ -193,6 +196,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="*", help="names of folders; default: all")
     parser.add_argument("--models", nargs="*", default=MODELS, metavar="MODEL", help="names under conf/model")
     parser.add_argument("--peers", nargs="*", default=tuple(PEERS), metavar="PEER", choices=tuple(PEERS))
+    parser.add_argument(
+        "--score-folds", type=int, help="of 5, that --models are cross-validated in; default: all"
+    )
     parser.add_argument("--shots", type=int, nargs="*", default=(), help="labels a class; default: all rows")
     parser.add_argument("--seeds", type=int, default=5, help="draws of so few labels")
     parser.add_argument("--results", type=Path, default=ROOT / "reports" / "public.json")
