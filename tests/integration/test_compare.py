@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from pipeline import registry
 from pipeline.bundle import load
 from pipeline.evaluation.predictions import read_predictions
 from pipeline.registry import RegistryError, aliases, challenge, promote, roll_back
@@ -389,6 +390,16 @@ def test_the_history_of_champions_is_walked_back(store):
     client(store).set_registered_model_alias("walked", "champion", "3")  # by hand
     promote(client(store), "walked", made["2"])
     assert [roll_back(client(store), "walked").version for _ in range(2)] == ["3", "1"]
+
+
+def test_the_last_hundred_champions_are_remembered():
+    tags = {}
+    fake = SimpleNamespace(
+        set_registered_model_tag=lambda name, key, value: tags.update({key: value}),
+        set_registered_model_alias=lambda *_: None,
+    )
+    registry._crown(fake, "long", [str(n) for n in range(150)])
+    assert tags["champions"].split() == [str(n) for n in range(50, 150)]
 
 
 def test_of_a_multirun_the_best_job_is_the_challenger(store):

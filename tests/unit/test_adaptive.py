@@ -1,11 +1,14 @@
 """The classifier that sizes itself: what it takes, when it changes its mind, and that it travels."""
 
+import sys
+
 import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
+from sklearn.utils.parallel import Parallel
 
 from pipeline.bundle import Bundle, load, save
 from pipeline.models import adaptive, margins
@@ -14,6 +17,7 @@ from pipeline.models.decision import Decision
 from pipeline.models.margins import NEVER, fit_centroids, fit_margins
 from pipeline.models.portable import portable
 from pipeline.schema import LabelSet
+from tests.conftest import ROOT
 
 WORDS_OF = {
     0: ["goal", "match", "striker", "league", "referee"],
@@ -49,6 +53,22 @@ def test_several_processes_change_nothing(monkeypatch):
     monkeypatch.setattr(margins, "WORTH_PROCESSES", 0)
     shared = fit_margins(X, y, 0.5)
     assert (shared.coef == alone.coef).all() and (shared.intercept == alone.intercept).all()
+
+
+def test_processes_import_this_code_not_that_of_a_loaded_model(monkeypatch, tmp_path):
+    """MLflow puts a model's own code first on the path, which processes are given as they start."""
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").touch()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    given = []
+
+    def parallel(**options):
+        given.extend(sys.path)
+        return Parallel(**options)
+
+    monkeypatch.setattr(margins, "Parallel", parallel)
+    fit_margins(sparse.eye(4, format="csr"), np.eye(4, dtype=np.int8), 1.0)
+    assert given.index(str(ROOT)) < given.index(str(tmp_path))
 
 
 def test_two_classes_mirror_each_other():
@@ -153,6 +173,23 @@ def test_what_is_useless_is_left_out(monkeypatch):
     monkeypatch.setattr(Choice, "part", lambda self, kind: Noise() if kind == VECTORS else part(self, kind))
     monkeypatch.setattr(adaptive, "CHOICE_FOLDS", 2)
     assert VECTORS not in choose(affordable(texts, y), texts, y, 0).kinds
+
+
+@pytest.mark.parametrize(("centroids", "strengths"), [(False, [0.3, 0.1, 1.0]), (True, [0.3])])
+def test_other_strengths_are_tried_of_machines_only(centroids, strengths, monkeypatch):
+    monkeypatch.setattr(adaptive, "_better", lambda usual, right: list(right))
+    tried = choose(Choice((WORDS,), centroids=centroids), *drawn(), 0)
+    assert [one.strength for one in tried] == strengths
+
+
+@pytest.mark.parametrize(("centroids", "labels"), [(False, 12), (True, 300)])
+def test_centroids_are_chosen_on_more_labels(centroids, labels, monkeypatch):
+    texts, y = [f"word{i % 310}" for i in range(3100)], np.tile(np.eye(310, dtype=np.int8), (10, 1))
+    sizes = []
+    monkeypatch.setattr(adaptive, "_right", lambda head, test, y: sizes.append(y.shape[1]) or 0.0)
+    monkeypatch.setattr(adaptive, "_better", lambda usual, right: usual)
+    choose(Choice((WORDS,), centroids=centroids), texts, y, 0)
+    assert set(sizes) == {labels}
 
 
 def test_settled_is_what_fit_would_choose():

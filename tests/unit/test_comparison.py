@@ -86,6 +86,14 @@ def test_the_statistics_are_those_of_paired():
     assert [pair["scores"]["macro_f1"]["p_holm"] for pair in found] == pytest.approx(whole.tolist())
 
 
+def test_the_intervals_of_labels_are_those_of_paired():
+    first, second = made(0.1), made(0.15, seed=2)
+    wanted = paired_bootstrap(first.y, first.predicted, second.predicted, first.articles, times=2000)
+    found = compare([first, second])[0]["labels"]
+    for one, label in zip(wanted["per_label"].values(), LABELS, strict=True):
+        assert {name: found[label][name] for name in one} == one
+
+
 def test_the_verdict_claims_no_more_than_there_is():
     good, bad, alike = made(0.05), made(0.4, seed=2), made(0.05, seed=3)
     assert [pair["verdict"] for pair in compare([good, bad, alike])] == [
@@ -265,6 +273,17 @@ def test_labels_are_adjusted_over_all_pairs():
     pairs = compare([made(0.1), *(made(0.14, seed=seed) for seed in range(2, 6))])
     labels = [one for pair in pairs for one in pair["labels"].values()]
     assert [one["p_holm"] for one in labels] == pytest.approx(holm([one["p"] for one in labels]).tolist())
+
+
+def test_one_label_of_many_can_be_told_to_be_worse():
+    """Of 2,000 resamples, the smallest p-value of 60 labels would be 0.06."""
+    names = [f"label{k}" for k in range(60)]
+    y = np.random.default_rng(0).integers(0, 2, (100, 60)).astype(np.int8)
+    worse = y.copy()
+    worse[:, 0] = 1 - y[:, 0]
+    table = made(0.0).table.slice(0, 100)
+    (pair,) = compare([predictions(table, y, given, 0.2 + 0.6 * given, names) for given in (y, worse)])
+    assert pair["labels"]["label0"]["p_holm"] < 0.05
 
 
 def test_cases_that_are_not_the_same_are_not_paired():

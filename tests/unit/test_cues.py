@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from pipeline.models.cue_screen import beginnings, needed
+from pipeline.models.cue_screen import _Lookup, beginnings, needed
 from pipeline.models.cues import CueRules, Cues, compile_cues, read_cues
 from pipeline.models.portable import CLASSES, assemble, dismantle
 from pipeline.models.tokens import plain
@@ -231,6 +231,39 @@ def test_words_a_pattern_needs(pattern, words):
 )
 def test_words_a_match_begins_with(patterns, words):
     assert beginnings(patterns) == words
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("0", {0, 1}),
+        ("00", {0}),
+        ("re", {2}),
+        ("red", {2, 3}),
+        ("r", set()),
+        ("reduced", {2, 3}),
+        ("red0", {2, 3}),
+    ],
+)
+def test_words_are_looked_up_by_their_beginnings(word, found):
+    lookup = _Lookup([(frozenset(some), i) for i, some in enumerate([{"0*"}, {"0"}, {"re*"}, {"red*", "x"}])])
+    assert set(lookup(word)) == found
+
+
+HEADS = st.tuples(st.text("ab0", min_size=1, max_size=4), st.sampled_from(["", "*"])).map("".join)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.frozensets(HEADS, max_size=4), max_size=5),
+    st.lists(st.text("ab0", min_size=1, max_size=6), max_size=20),
+)
+def test_words_looked_up_are_those_of_brute_force(sets, words):
+    def holds(some, word):
+        return any(word.startswith(head[:-1]) if head.endswith("*") else word == head for head in some)
+
+    table = _Lookup([(some, i) for i, some in enumerate(sets)]).table(words)
+    assert table.tolist() == [[holds(some, word) for word in words] for some in sets]
 
 
 def test_round_trip_through_json(cues, rules):

@@ -75,6 +75,13 @@ def test_what_is_copied_in_part_is_found(planted):
     assert re.match(r"10\.0% of the (test|training) sentences are for the most part copied", said)
 
 
+@pytest.mark.parametrize(("shared", "found"), [(7, 0), (8, 1)])
+def test_a_run_that_is_copied_has_eight_words(shared, found):
+    run = [f"word{i}" for i in range(8)]
+    texts = [" ".join(run), " ".join(["Later", *run[:shared], "instead"])]
+    assert copied(texts, Split(np.array([TEST, 0])))["copied"] == found
+
+
 def test_phrases_in_common_are_no_copies():
     texts, y, articles, split = news()
     texts = [f"{text}, said the ministry of trade" for text in texts]

@@ -146,7 +146,18 @@ def test_probabilities_are_resampled_less_often_where_there_are_many(monkeypatch
     monkeypatch.setattr(metrics, "CELLS", 300 * y.size)
     assert metrics.resampled_probabilistic(y, p, groups, 0)["brier"].shape == (300, 3)
     monkeypatch.setattr(metrics, "CELLS", 1)
-    assert metrics.resampled_probabilistic(y, p, groups, 0)["brier"].shape == (metrics.FEWEST, 3)
+    assert metrics.resampled_probabilistic(y, p, groups, 0)["brier"].shape == (200, 3)
+
+
+def test_intervals_of_labels_are_of_two_thousand_resamples():
+    y, predicted, p, groups = drawn()
+    resampled = metrics.summarise(metrics.resample(metrics.article_counts(y, predicted, groups), 0, 2000))
+    resampled |= metrics.resampled_probabilistic(y, p, groups, 0, 2000)
+    found = block(y, predicted, p, groups)["per_label"]
+    for name in SCORES:
+        low, high = np.percentile(resampled[name], [2.5, 97.5], axis=0)
+        assert [found[label][f"{name}_low"] for label in NAMES] == pytest.approx(low.tolist())
+        assert [found[label][f"{name}_high"] for label in NAMES] == pytest.approx(high.tolist())
 
 
 def test_resampling_in_parts_draws_as_many():

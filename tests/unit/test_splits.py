@@ -179,6 +179,15 @@ def test_a_rare_label_is_spread_over_the_folds():
     assert [int(y[folds == fold, 0].sum()) for fold in range(5)] == [1] * 5
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_combinations_of_labels_are_spread_over_the_folds(seed):
+    """Of two kinds of articles with the same labels, but not in the same sentences."""
+    kinds = np.array([[[1, 1, 0, 0], [0, 0, 1, 1]], [[1, 0, 1, 0], [0, 1, 0, 1]]], np.int8)
+    kind = np.arange(20) % 2
+    folds = grouped_folds(kinds[kind].reshape(-1, 4), np.repeat(np.arange(20), 2), 5, seed=seed)[::2]
+    assert np.bincount(folds[kind == 0]).tolist() == [2] * 5
+
+
 def test_a_label_that_no_row_has_changes_nothing():
     _, y, names = news(0)
     groups = np.unique(names, return_inverse=True)[1]

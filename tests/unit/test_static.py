@@ -1,5 +1,8 @@
 """Word vectors: means and anchors, on a table small enough to count by hand."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from pipeline.models.pieces import Speller
 from pipeline.models.static import Static, WordVectors, unit
 from pipeline.schema import ConfigError
 
@@ -146,6 +150,44 @@ def test_what_is_looked_up_does_not_depend_on_what_was_before(folder):
     first, second = (Static(source=folder, anchors=4, min_df=1).fit(NEWS) for _ in range(2))
     first.transform(["costs government zzz", "lambasted"])
     assert (first.transform(NEWS) != second.transform(NEWS)).nnz == 0
+
+
+@pytest.fixture
+def speller(folder):
+    return Speller((Path(folder) / "tokenizer.json").read_text())
+
+
+@pytest.fixture
+def encoded(speller):
+    """The words that its tokenizer is given, call by call."""
+    calls, tokenizer = [], speller.tokenizer
+
+    def encode_batch(words, **options):
+        calls.append(list(words))
+        return tokenizer.encode_batch(words, **options)
+
+    speller.tokenizer = SimpleNamespace(encode_batch=encode_batch)
+    return calls
+
+
+def test_words_of_the_last_call_are_not_spelt_again(speller, encoded):
+    for words in (["rain", "costs"], ["rain", "costs"], ["said", "costs"]):
+        speller.spelt(words)
+    assert [word for words in encoded for word in words] == ["rain", "costs", "said"]
+
+
+def test_words_of_two_calls_ago_are_forgotten(speller, encoded):
+    for words in (["rain", "costs"], ["costs"], ["rain"]):
+        speller.spelt(words)
+    assert encoded[-1] == ["rain"]
+
+
+def test_known_and_new_words_are_spelt_in_the_order_they_are_given_in(speller):
+    words = ["prices", "saidrain", "rain", "costsaid", "said"]
+    wanted = [speller.tokenizer.encode(word).ids for word in words]
+    speller.spelt(["said", "costs", "saidrain"])
+    assert speller.spelt(words) == wanted
+    assert len(wanted[1]) > 1
 
 
 def test_no_vectors(tmp_path):

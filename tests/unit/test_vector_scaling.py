@@ -59,3 +59,14 @@ def test_a_sample_is_enough(monkeypatch):
     assert sample[0] == pytest.approx(whole[0], abs=0.15)
     assert sample[1] == pytest.approx(whole[1], abs=0.15)
     assert not (sample[1] == whole[1]).all()
+
+
+def test_the_sample_is_of_all_rows(monkeypatch):
+    """Those of one class may stand together."""
+    scores, y, _ = drawn(8000)
+    sort = np.argsort(y.argmax(axis=1), kind="stable")
+    whole = vector_scaling(scores, y)
+    monkeypatch.setattr(decision, "CELLS", 9000)
+    slope, intercept = vector_scaling(scores[sort], y[sort])
+    assert slope == pytest.approx(whole[0], abs=0.15)
+    assert intercept == pytest.approx(whole[1], abs=0.15)
