@@ -152,6 +152,8 @@ def main(config: DictConfig) -> None:
         raise ConfigError(f"what={config.what}: must be label or relabel")
     if not isinstance(config.count, int) or config.count < 1:
         raise ConfigError(f"count={config.count}: must be at least 1")
+    if config.what == "relabel" and config.format is not None:
+        raise ConfigError(f"format={config.format}: relabel writes plain tables; leave it out")
     say(_relabel(config) if config.what == "relabel" else _label(config))
 
 

@@ -305,6 +305,7 @@ def test_the_last_trainings_probabilities_are_the_default(run, trained, tmp_path
     assert output.read_text(encoding="utf-8-sig").startswith("article,")
     assert run("what=relabel", f"out_of_fold={tmp_path / 'mine.parquet'}", name="out.json")[0].refused(".csv")
     assert run("what=relabel", "out_of_fold=none.parquet")[0].refused("none.parquet", "pipeline.train")
+    assert run("what=relabel", "format=doccano")[0].refused("format=doccano", "leave it out")
 
 
 @pytest.mark.parametrize(
