@@ -66,9 +66,9 @@ def encoder_logreg(texts: Sequence[str], y: Any, test: Sequence[str], seed: int)
 
 
 def setfit(texts: Sequence[str], y: Any, test: Sequence[str], seed: int) -> Outcome:
-    """Fine-tune all-MiniLM-L6-v2 with SetFit: one epoch over pairs of texts, of 1,000 steps at most.
+    """Fine-tune all-MiniLM-L6-v2 with SetFit: 20 pairs of each kind a text, as in its paper, in one epoch.
 
-    Its defaults otherwise. Without that limit it takes days on thousands of texts.
+    Of 1,000 steps at most, without which it takes days on thousands of texts; its defaults otherwise.
     """
     need("setfit", "finetune", "sentence_transformers")
     if not _installed("setfit"):
@@ -83,7 +83,11 @@ def setfit(texts: Sequence[str], y: Any, test: Sequence[str], seed: int) -> Outc
     model = SetFitModel.from_pretrained(str(folder), **strategy)
     labels = np.asarray(y).tolist() if _several(y) else _target(y).tolist()
     data = Dataset.from_dict({"text": list(texts), "label": labels})
-    settings = TrainingArguments(num_epochs=1, max_steps=1000, seed=seed, report_to="none")
+    pairs, batch, most = 20, 16, 1000
+    steps = {"max_steps": most} if 2 * pairs * len(texts) > batch * most else {}
+    settings = TrainingArguments(
+        num_iterations=pairs, batch_size=batch, num_epochs=1, seed=seed, report_to="none", **steps
+    )
     began = time.process_time()
     Trainer(model=model, args=settings, train_dataset=data).train()
     trained = time.process_time()

@@ -4,9 +4,9 @@
         [rounds=5] [sentences=100000]
 
 Trains the linear classifiers on data/interim/labelled.parquet (`make train` writes it) and scores the
-sentences of `news`, repeated to about 100,000; "first time" is over them once, every word new to the process. Every figure is processor time (user and system) of the
+sentences of `news`, repeated to about 100,000. Every figure is processor time (user and system) of the
 process that scores, the best of the rounds, which alternate, so that other work on the machine weighs on
-all alike: read the ratios. Two cores are two processes over halves of the sentences; their figure is
+all alike: read the ratios. "First time" is before the rounds, every word new to the process. Two cores are two processes over halves of the sentences; their figure is
 wall time. fastText is left out where it is not installed (`pip install fasttext-wheel`).
 """
 
@@ -139,7 +139,7 @@ def _all(score: Score, sentences: list[str], batch: int = BATCH) -> None:
 
 
 def one_core(scorers: dict[str, Score], sentences: list[str], once: int, rounds: int) -> dict[str, float]:
-    """Print and return sentences a second of each, in alternating rounds; and when all words are new to it."""
+    """Print and return sentences a second of each, in alternating rounds, and when words are new."""
     first = {}
     for name, score in scorers.items():
         score(training()[0][:1000])
