@@ -7,7 +7,8 @@ Trains the linear classifiers on data/interim/labelled.parquet (`make train` wri
 sentences of `news`, repeated to about 100,000. Every figure is processor time (user and system) of the
 process that scores, the best of the rounds, which alternate, so that other work on the machine weighs on
 all alike: read the ratios. "First time" is before the rounds, every word new to the process. Two cores
-are two processes over halves of the sentences; their figure is wall time. fastText is left out where it is not installed (`pip install fasttext-wheel`).
+are two processes over halves of the sentences; their figure is wall time. fastText is left out where it is
+not installed (`pip install fasttext-wheel`).
 """
 
 from __future__ import annotations
