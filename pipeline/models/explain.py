@@ -14,8 +14,10 @@ from scipy import sparse
 
 from pipeline.models.arrow_tfidf import ArrowTfidf
 from pipeline.models.blend import Blend
+from pipeline.models.chars import CharTfidf
 from pipeline.models.convolution import Convolution
 from pipeline.models.cues import CueRules, Cues
+from pipeline.models.encoder import Encoder
 from pipeline.models.linear import Chain, Concatenation, LinearHead
 from pipeline.models.ngrams import Tokens
 from pipeline.models.static import Static, nearest
@@ -23,6 +25,7 @@ from pipeline.models.tokens import as_texts, plain
 
 Floats = NDArray[np.float64]
 LONGEST = 48  # characters of a match that are shown
+_CALLED = {CharTfidf: "character n-grams", Encoder: "sentence encoder"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ def _features(part: Any, texts: Sequence[str], coef: Floats, known: pa.Array | N
         return _static(part, texts, coef, known)
     if isinstance(part, ArrowTfidf) or hasattr(part, "get_feature_names_out"):
         return _named(part.transform(texts), part.get_feature_names_out(), coef)
-    return _unnamed(part.transform(texts), coef, type(part).__name__)
+    return _unnamed(part.transform(texts), coef, _CALLED.get(type(part), type(part).__name__))
 
 
 def _side_by_side(part: Concatenation, texts: Sequence[str], coef: Floats) -> list[list[Reason]]:

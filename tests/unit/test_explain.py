@@ -10,6 +10,7 @@ from sklearn.svm import SVC
 
 from pipeline.models.arrow_tfidf import ArrowTfidf
 from pipeline.models.blend import Blend
+from pipeline.models.chars import CharTfidf
 from pipeline.models.convolution import Convolution
 from pipeline.models.cues import CueRules, Cues
 from pipeline.models.explain import by_words, explain, strongest
@@ -40,6 +41,7 @@ FEATURES = {
     "vectors": lambda: Static(anchors=20, ngram_range=(1, 3), min_df=1),
     "mean only": lambda: Static(anchors=0),
     "cues": lambda: Cues(CUES),
+    "characters": lambda: CharTfidf(min_df=1),
     "union": lambda: FeatureUnion(
         [
             ("words", ArrowTfidf()),
@@ -96,6 +98,11 @@ def test_reasons_are_named_by_what_the_sentence_says():
     (one,) = [r for r in together if r.text == "denied"]
     own = sum(named[kind, "denied"].weights for kind in ("meaning", "read as"))
     assert not np.allclose(one.weights, own), "the word itself is among it"
+
+
+def test_features_without_names_are_called_what_they_are():
+    reasons, _ = explain(fitted(FEATURES["characters"]), ["The bank denied it"])
+    assert [(reason.kind, reason.text) for reason in reasons[0]] == [("other", "character n-grams")]
 
 
 def test_a_pattern_with_groups_of_its_own_is_named_without_its_words():
