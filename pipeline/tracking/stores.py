@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,16 +47,37 @@ def connected(uri: str | None, root: Path) -> Iterator[Any]:
 
 @contextmanager
 def alone(uri: str | None, root: Path) -> Iterator[None]:
-    """Let one process at a time open a SQLite store: two that make its tables together ruin it."""
+    """Let one process at a time open a SQLite store: two that make its tables together ruin it.
+
+    Nor is it interrupted at that: signals to end are put off till it is open.
+    """
     database = _sqlite(uri or default_uri(root))
     if database is None:
         yield
         return
     try:
-        with locked(f"{database}.lock"):
+        with locked(f"{database}.lock"), _undisturbed():
             yield
     except OSError as error:
         raise TrackingError(f"tracking.uri={uri}: {first_line(error)}") from None
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put signals to end off; of several threads, only the main one can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    ends = (signal.SIGINT, signal.SIGTERM)
+    before = {end: signal.signal(end, lambda number, _: came.append(number)) for end in ends}
+    try:
+        yield
+    finally:
+        for end, handler in before.items():
+            signal.signal(end, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _sqlite(uri: str) -> Path | None:

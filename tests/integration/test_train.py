@@ -267,6 +267,18 @@ def test_how_a_run_ends(store, tmp_path, error, status):
     assert client(store).get_run(opened.id).info.status == status
 
 
+def test_tables_that_are_being_made_are_made_to_the_end(tmp_path):
+    from pipeline.tracking.stores import alone
+
+    reached = []
+    with pytest.raises(KeyboardInterrupt), alone(f"sqlite:///{tmp_path / 'a.db'}", tmp_path):
+        signal.raise_signal(signal.SIGINT)
+        reached.append(True)
+    assert reached
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////dev/null/x.db", "file:///tmp/x", "x://y"])
 def test_a_store_out_of_reach_costs_only_the_log(trained, train, tmp_path, monkeypatch, capsys, uri):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
