@@ -16,6 +16,7 @@ Labels = NDArray[np.int8]
 
 LEAST_REACHED = 0.1  # of F, or precision, by a threshold that means something
 CELLS = 4_000_000  # scores that a softmax is fitted on
+FLATTEST = 0.1  # slope of a softmax, by standard deviations of scores; without any, all texts get one class
 
 
 class Decision(Estimator):
@@ -284,7 +285,8 @@ def platt(scores: Floats, y: Labels) -> tuple[float, float]:
 def vector_scaling(scores: Floats, y: Labels) -> tuple[Floats, Floats]:
     """Return slopes and intercepts, of shape (n_labels,), of the softmax that best maps scores to classes.
 
-    One slope for all classes; intercepts are drawn to 0, the more the fewer the texts. Of more than four
+    One slope for all classes, never so small that scores stop counting: of a few texts they may rank
+    no better than chance. Intercepts are drawn to 0, the more the fewer the texts. Of more than four
     million scores (2,000 classes of 2,000 texts) as many are drawn.
     """
     from scipy.optimize import minimize
@@ -306,7 +308,7 @@ def vector_scaling(scores: Floats, y: Labels) -> tuple[Floats, Floats]:
         error[rows, true] -= 1
         return float(nll), np.concatenate([[(error * z).mean(axis=0).sum()], error.mean(axis=0) + bias / n])
 
-    bounds = [(0, 100), *[(None, None)] * k]
+    bounds = [(FLATTEST, 100), *[(None, None)] * k]
     start = np.concatenate([[1.0], np.zeros(k)])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return np.full(k, found[0] / scale), found[1:]

@@ -6,7 +6,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from pipeline.models import decision
-from pipeline.models.decision import Decision, vector_scaling
+from pipeline.models.decision import FLATTEST, Decision, vector_scaling
 
 
 def drawn(n=4000, slope=1.5, bias=(0.5, 0.0, -1.0), seed=0):
@@ -40,7 +40,15 @@ def test_one_score_is_logistic_regression():
 def test_scores_that_rank_against_their_classes_are_flattened():
     scores, y, _ = drawn()
     slope, _ = vector_scaling(-scores, y)
-    assert slope.tolist() == [0, 0, 0]
+    assert slope * scores.std() == pytest.approx(FLATTEST)
+
+
+def test_a_few_texts_that_rank_no_better_than_chance_do_not_give_all_texts_one_class():
+    y = np.eye(2, dtype=np.int8)[np.arange(16) % 2]
+    against = np.random.default_rng(0).normal(size=(16, 2)) - y
+    decision = Decision(task="multiclass").fit(against, y)
+    new = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    assert decision.labels(decision.probabilities(new)).tolist() == [[1, 0], [0, 1]]
 
 
 def test_probabilities_stay_finite_where_classes_are_told_apart_without_error():
