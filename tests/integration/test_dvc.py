@@ -64,7 +64,7 @@ def closure(name: str) -> set[str]:
     while todo:
         path = todo.pop()
         inside = path.relative_to(ROOT).as_posix()
-        if inside in found | NO_RESULT | NOT_FOLLOWED.get(name, set()):
+        if inside in found or covered(inside, [*NO_RESULT, *NOT_FOLLOWED.get(name, ())]):
             continue
         found.add(inside)
         todo += imported(path)
