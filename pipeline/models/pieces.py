@@ -84,7 +84,7 @@ class Speller:
         self._last: dict[str, list[int]] = {}
 
     def spelt(self, words: Sequence[str]) -> list[list[int]]:
-        """Return the numbers of each word's pieces.
+        """Return the numbers of the pieces of each of several distinct words.
 
         Those of the last call are remembered: the parts of a classifier ask one after the other for
         what is new in the same texts.
